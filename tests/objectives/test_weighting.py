@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tests.helpers import builders
 from tests.helpers.gradients import D, examples, flat_gradient, linear_model
+from tests.helpers.layered import LayeredGaussian, moved
 from tfp_vae import VAE
 from tfp_vae.core.errors import UsageError
 from tfp_vae.objectives import (
@@ -154,3 +155,23 @@ def test_weighted_objectives_cannot_be_weighted_again() -> None:
 def test_closed_form_still_needs_normals() -> None:
     with pytest.raises(UsageError, match="`objective=monte-carlo-elbo`"):
         Weighted(ELBO(), beta=2.0).bound(builders.model("real-nvp"), builders.data("bernoulli"), seed=(0, 0))
+
+
+class TestLayers:
+    """Free bits of a z in layers, whose rates are estimates."""
+
+    @pytest.mark.parametrize("name", ["monte-carlo-elbo", "sticking-the-landing", "rloo"])
+    def test_a_layer_costs_its_rate_or_its_free_nats(self, name: str) -> None:
+        vae, x = moved(LayeredGaussian().vae("bottom_up")), LayeredGaussian().examples(50)
+        plain = OBJECTIVES.resolve(f"{name}:mc_samples=3").bound(vae, x, seed=(0, 1))
+        q = vae.encoder(x)
+        z = q.sample(3, seed=(0, 1))
+        rates = tf.reduce_mean(q.log_prob_by_layer(z) - vae.prior().log_prob_by_layer(z), axis=0)
+        np.testing.assert_allclose(tf.reduce_sum(rates, axis=-1), plain.rate, rtol=1e-9)
+        first, second = tf.reduce_mean(rates, axis=0).numpy() / [3, 2]
+        assert first != second
+        for free_bits in (0.0, (first + second) / 2, 1.1 * max(first, second)):
+            cost = np.maximum(free_bits * np.array([3, 2]), tf.reduce_mean(rates, axis=0))
+            expected = np.sum(cost) if free_bits else np.mean(plain.rate)
+            value = weighted_bound(f"{name}:mc_samples=3", vae, x, free_bits=free_bits).value
+            np.testing.assert_allclose(np.mean(value), -np.mean(plain.distortion) - expected, rtol=1e-9)

@@ -80,7 +80,7 @@ class ELBO(ELBOEstimator):
     def _estimate(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor, cost: CostFunction) -> Bound:
         del step
         draws = self._draw(vae, x, self.mc_samples, seed)
-        rate_cost = cost(draws.q, draws.p)
+        rate_cost = cost(draws.q, draws.p, draws.z)
         return elbo_of(draws.distortion, rate_cost.parts.kl_divergence(draws.q, draws.p), rate_cost)
 
 
@@ -117,7 +117,7 @@ class MonteCarloELBO(ELBOEstimator):
     def _estimate(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor, cost: CostFunction) -> Bound:
         del step
         draws = self._draw(vae, x, self.mc_samples, seed)
-        rate_cost = cost(draws.q, draws.p)
+        rate_cost = cost(draws.q, draws.p, draws.z)
         log_ratio = rate_cost.log_ratio(draws.q, draws.p, draws.z)
         return elbo_of(draws.distortion, tf.reduce_mean(log_ratio, axis=0), rate_cost)
 

@@ -127,8 +127,9 @@ def sample_path(vae: VAE, x: Array, q: Distribution, samples: int, seed: Seed, c
     to z, in addition to the step's own.
     """
     p = vae.prior()
-    z, rate_cost = q.sample(samples, seed=seed), cost(q, p)
+    z = q.sample(samples, seed=seed)
     fixed = tf.stop_gradient(z)
+    rate_cost = cost(q, p, fixed)
     with tf.GradientTape() as tape:
         tape.watch(fixed)
         log_px, log_pz = vae.decoder(fixed).log_prob(x), rate_cost.parts.log_prob(p, fixed)

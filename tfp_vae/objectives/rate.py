@@ -7,18 +7,21 @@ another cost to change beta or to leave some nats free.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
+from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf, tfd
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Distribution, Tensor
 
 if TYPE_CHECKING:
+    from tfp_vae.model.distributions.layered import LayeredNormal
     from tfp_vae.model.posteriors import Posterior
     from tfp_vae.model.priors import Prior
 
 __all__ = [
     "BY_DIMENSION",
+    "BY_LAYER",
     "NO_CLOSED_FORM",
     "NO_SEPARATE_RATES",
     "WHOLE",
@@ -40,9 +43,9 @@ NO_CLOSED_FORM = (
 )
 
 NO_SEPARATE_RATES = (
-    "Free bits need the rate of each latent dimension in closed form: expected a diagonal-normal posterior and a "
-    "standard-normal prior, or codes and a uniform or learned prior, found {} and {}. Choose those, or leave out "
-    "`free_bits`."
+    "Free bits need the rate of each latent dimension in closed form, or that of each layer: expected a "
+    "diagonal-normal posterior and a standard-normal prior, codes and a uniform or learned prior, or a z in layers, "
+    "found {} and {}. Choose those, or leave out `free_bits`."
 )
 
 
@@ -59,13 +62,16 @@ def has_closed_form_rate(posterior: Posterior | type[Posterior], prior: Prior | 
 
 @check_keywords
 def has_separate_rates(posterior: Posterior | type[Posterior], prior: Prior | type[Prior]) -> bool:
-    """Return whether the rate is a sum of closed-form rates, one for each dimension: of diagonal Normals or of codes.
+    """Return whether the rate is a sum that free bits support.
+
+    It has one closed-form rate for each dimension of diagonal Normals or of codes, or one estimate for each layer.
 
     Args:
       posterior: a family of posteriors, or its class.
       prior: a prior, or its class.
     """
-    return posterior.capabilities.separable_kl(prior.capabilities)
+    q, p = posterior.capabilities, prior.capabilities
+    return q.separable_kl(p) or (q.layers and p.layers)
 
 
 class RateParts(NamedTuple):
@@ -100,6 +106,11 @@ def kl_by_dimension(q: Distribution, p: Distribution) -> Tensor:
     return marginals(q).kl_divergence(marginals(p)) if own is None else own(p)
 
 
+def no_closed_form(q: Distribution, p: Distribution) -> Tensor:
+    """Raise UsageError, because a rate has no closed form."""
+    raise UsageError(NO_CLOSED_FORM)
+
+
 WHOLE = RateParts(
     lambda distribution, z: distribution.log_prob(z)[..., tf.newaxis],
     lambda q, p: q.kl_divergence(p)[..., tf.newaxis],
@@ -108,6 +119,15 @@ WHOLE = RateParts(
 
 BY_DIMENSION = RateParts(log_prob_by_dimension, kl_by_dimension)
 """The rate as D parts, for diagonal Normals and for codes."""
+
+
+def log_prob_by_layer(distribution: Distribution, z: Tensor) -> Tensor:
+    """Return log p(z_l | z_n), [..., L], of a `LayeredNormal`."""
+    return cast("LayeredNormal", distribution).log_prob_by_layer(z)
+
+
+BY_LAYER = RateParts(log_prob_by_layer, no_closed_form)
+"""The rate as one part for each layer of z, which only has estimates."""
 
 
 class RateCost(NamedTuple):
@@ -131,11 +151,11 @@ class RateCost(NamedTuple):
         return tf.reduce_sum(self.weights * values, axis=-1)
 
 
-CostFunction = Callable[[Distribution, Distribution], RateCost]
-"""(q, p) -> the cost of the rate in the batch of q(z|x)."""
+CostFunction = Callable[[Distribution, Distribution, Tensor], RateCost]
+"""(q, p, z) -> the cost of the rate in the batch of q(z|x), given samples z [S, B, D] of q."""
 
 
-def unweighted_cost(q: Distribution, p: Distribution) -> RateCost:
+def unweighted_cost(q: Distribution, p: Distribution, z: Tensor) -> RateCost:
     """Return the rate itself as its cost."""
-    del p
+    del p, z
     return RateCost(WHOLE, tf.cast(1.0, q.dtype)[tf.newaxis])

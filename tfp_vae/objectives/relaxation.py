@@ -74,7 +74,7 @@ class GumbelSoftmax(ELBOEstimator):
         q, p = cast("Codes", vae.encoder(x)), vae.prior()
         codes, soft = q.relaxed(self.mc_samples, self.temperature_at(step), seed)
         z = codes + no_value(soft) if self.straight_through else codes
-        rate_cost, log_px = cost(q, p), vae.decoder(z).log_prob(x)
+        rate_cost, log_px = cost(q, p, codes), vae.decoder(z).log_prob(x)
         distortion = -tf.reduce_mean(log_px, axis=0)
         if has_closed_form_rate(vae.encoder.posterior, vae.prior):
             bound = elbo_of(distortion, rate_cost.parts.kl_divergence(q, p), rate_cost)

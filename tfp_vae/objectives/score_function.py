@@ -46,7 +46,7 @@ class Scored(NamedTuple):
     def of(cls, vae: VAE, x: Array, q: Distribution, z: Tensor, cost: CostFunction) -> Scored:
         """Return the terms of samples z [S, B, D] of q, through which no gradient passes."""
         z, p = tf.stop_gradient(z), vae.prior()
-        rate_cost, log_q, log_px = cost(q, p), q.log_prob(z), vae.decoder(z).log_prob(x)
+        rate_cost, log_q, log_px = cost(q, p, z), q.log_prob(z), vae.decoder(z).log_prob(x)
         distortion = -tf.reduce_mean(log_px, axis=0)
         if has_closed_form_rate(vae.encoder.posterior, vae.prior):
             return cls(log_q, log_px, elbo_of(distortion, rate_cost.parts.kl_divergence(q, p), rate_cost))

@@ -13,7 +13,7 @@ from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.objectives.bound import Bound, Objective
 from tfp_vae.objectives.elbo import ELBOEstimator
-from tfp_vae.objectives.rate import BY_DIMENSION, NO_SEPARATE_RATES, WHOLE, RateCost, has_separate_rates
+from tfp_vae.objectives.rate import BY_DIMENSION, BY_LAYER, NO_SEPARATE_RATES, WHOLE, RateCost, has_separate_rates
 
 if TYPE_CHECKING:
     from tfp_vae.model.vae import VAE
@@ -30,7 +30,9 @@ class Weighted(Objective):
     -distortion - beta_t sum_d max(lambda, mean_batch KL(q(z_d|x) || p(z_d))),  beta_t = beta min((t + 1) / warm-up, 1).
 
     With lambda = 0 the sum is the rate itself, for any posterior and prior. With free bits, a dimension whose mean rate
-    is below lambda costs lambda and gets no gradient, so nothing pulls it towards the prior.
+    is below lambda costs lambda and gets no gradient, so nothing pulls it towards the prior. If z has layers, the sum
+    is over the layers, and a layer of D_l dimensions has D_l lambda free nats. Its rate is the mean of
+    log q(z_l|.) - log p(z_l|.) over the samples of the batch.
 
     With beta above 1 the value is still a lower bound on log p(x), but a looser one. With beta below 1 it is not a
     bound. Free bits also loosen the bound. The reported distortion and rate stay unweighted.
@@ -81,7 +83,7 @@ class Weighted(Objective):
             return self.beta
         return self.beta * tf.minimum((tf.cast(step, tf.float32) + 1) / self.warmup_steps, 1.0)
 
-    def _cost(self, beta: float | Tensor, q: Distribution, p: Distribution) -> RateCost:
+    def _cost(self, beta: float | Tensor, q: Distribution, p: Distribution, z: Tensor) -> RateCost:
         """Return the cost of the rate in a batch.
 
         The gradient is stopped while deciding which dimensions cost more than their free nats. At the threshold the
@@ -90,9 +92,15 @@ class Weighted(Objective):
         beta = tf.cast(beta, q.dtype)
         if not self.free_bits:
             return RateCost(WHOLE, beta[tf.newaxis])
-        rates = tf.stop_gradient(BY_DIMENSION.kl_divergence(q, p))
-        costly = tf.cast(tf.reduce_mean(rates, axis=0) > self.free_bits, q.dtype)
-        return RateCost(BY_DIMENSION, beta * costly, beta * self.free_bits * tf.reduce_sum(1 - costly))
+        blocks = getattr(q, "blocks", None)  # which a z in layers has
+        if blocks is None:
+            parts, free = BY_DIMENSION, tf.cast(self.free_bits, q.dtype)
+            rates = tf.reduce_mean(parts.kl_divergence(q, p), axis=0)
+        else:
+            parts, free = BY_LAYER, tf.constant([self.free_bits * size for size in blocks], q.dtype)
+            rates = tf.reduce_mean(parts.log_prob(q, z) - parts.log_prob(p, z), axis=[0, 1])
+        costly = tf.cast(tf.stop_gradient(rates) > free, q.dtype)
+        return RateCost(parts, beta * costly, beta * tf.reduce_sum(free * (1 - costly)))
 
     def _check_model(self, vae: VAE) -> None:
         self.objective._check_model(vae)  # noqa: SLF001
