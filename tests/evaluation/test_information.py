@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 from scipy import integrate, stats
 
 from tests.helpers import builders
+from tests.helpers.layered import LayeredGaussian
 from tests.helpers.oracles import LinearGaussian
 from tfp_vae import VAE, Decoder, Encoder
 from tfp_vae.evaluation.information import (
@@ -15,11 +17,15 @@ from tfp_vae.evaluation.information import (
     mixture_densities,
     posterior_means,
     rate_per_dimension,
+    rate_per_layer,
     reconstruction_error,
 )
 from tfp_vae.model.networks.adapters import Fixed
 from tfp_vae.model.posteriors import DiagonalNormal, FullCovarianceNormal
 from tfp_vae.model.priors import StandardNormal
+from tfp_vae.objectives import MonteCarloELBO
+
+tfd = tfp.distributions
 
 LOCS, SCALES = np.array([-1.5, -0.2, 0.1, 2.0]), np.array([0.3, 0.5, 0.2, 0.6])
 REPEATS = 500
@@ -113,6 +119,30 @@ class TestDecomposition:
             builders.model(prior_name=prior), builders.data("bernoulli"), seed=(0, 5), execution="eager"
         )
         assert np.isfinite(found).all()
+
+
+class TestRatePerLayer:
+    """The rate of each layer of z."""
+
+    def test_sums_to_the_rate_and_is_a_divergence_from_the_top_down(self) -> None:
+        exact = LayeredGaussian()
+        x = exact.examples(400)
+        found = {kind: rate_per_layer(exact.vae(kind), x, seed=(0, 1)) for kind in ("bottom_up", "top_down")}
+        vae = exact.vae("top_down")
+        bound = MonteCarloELBO(mc_samples=40).bound(vae, x, seed=(0, 2))
+        for rates in found.values():
+            assert rates is not None
+            assert abs(rates.sum() - np.mean(bound.rate)) < 0.05
+        q, p = vae.encoder(x), vae.prior()
+        z = q.sample(40, seed=(0, 3)).numpy()
+        above = tf.constant(z[..., 3:])
+        lower = tfd.MultivariateNormalDiag(*q.parameters["others"][0](above))
+        rate = lower.kl_divergence(tfd.MultivariateNormalDiag(*p.parameters["others"][0](above))).numpy().mean()
+        assert rate > 0
+        assert abs(found["top_down"][0] - rate) < 0.05
+
+    def test_needs_layers(self) -> None:
+        assert rate_per_layer(builders.model(), builders.data("bernoulli"), seed=(0, 1)) is None
 
 
 class TestRatePerDimension:

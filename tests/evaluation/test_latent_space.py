@@ -14,6 +14,7 @@ from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation import latent_space as latent
 from tfp_vae.evaluation.latent_space import decode, encode, encode_means, generate_within, grid
 from tfp_vae.model.posteriors import POSTERIORS
+from tfp_vae.model.priors import Hierarchical
 from tfp_vae.runs.load import LoadedRun, sample
 
 
@@ -60,6 +61,18 @@ def test_decoding_is_the_decoder(restored: LoadedRun, rng: np.random.Generator) 
     np.testing.assert_allclose(decode(restored.vae, z, seed=(0, 1)), expected, rtol=1e-5)
     draws = decode(restored.vae, z, seed=(0, 1), show="draw")
     assert set(np.unique(draws)) == {0, 1}
+
+
+def test_layers_below_a_dimension_follow_from_it(rng: np.random.Generator) -> None:
+    q = POSTERIORS.build(POSTERIORS.member("top-down:layers=2,2,1,hidden=5"), 5)
+    vae = SimpleNamespace(prior=Hierarchical(5, q))
+    z = rng.normal(size=(5, 4, 5)).astype(np.float32)
+    found = latent.with_layers_below(vae, z, np.arange(5))
+    np.testing.assert_array_equal(found[:2], z[:2])
+    np.testing.assert_array_equal(found[2:4, :, 2:], z[2:4, :, 2:])
+    np.testing.assert_array_equal(found[4, :, 4], z[4, :, 4])
+    np.testing.assert_allclose(found[2:, :, :2], vae.prior().locs(found[2:])[..., :2], rtol=1e-5)
+    np.testing.assert_allclose(found[4, :, 2:4], vae.prior().locs(z[4])[..., 2:4], rtol=1e-5)
 
 
 class TestRegions:

@@ -12,7 +12,7 @@ from tfp_vae.runs.config import implied_choices, read_settings
 from tfp_vae.runs.run import Run
 
 SMALL = ("--hidden", "16", *GRAPH, "--no-plots", "--steps-per-epoch", "3")
-CHOSEN = ("--posterior", "bottom-up:layers=3,2,hidden=8")
+CHOSEN = ("--posterior", "top-down:layers=3,2,hidden=8")
 
 
 def test_a_posterior_with_layers_chooses_prior_objective_and_size() -> None:
@@ -30,6 +30,7 @@ def test_a_posterior_with_layers_chooses_prior_objective_and_size() -> None:
         ("--posterior bottom-up --objective elbo", "Choose --objective monte-carlo-elbo"),
         ("--posterior bottom-up --objective gumbel-softmax", "needs a posterior over codes"),
         ("--posterior bottom-up --prior standard-normal", "Choose --prior hierarchical."),
+        ("--posterior top-down --prior hierarchical:hidden=8", "in the posterior instead"),
         ("--prior hierarchical", "Choose --posterior bottom-up"),
         ("--posterior bottom-up:layers=3,4 --latent-dim 6", "the sum of the layers, 3 + 4 = 7, found 6"),
         ("--posterior bottom-up:layers=7", "at least two layers, found 7"),
@@ -64,9 +65,15 @@ def test_resuming_gives_the_same_weights_bit_for_bit(run: Path, tmp_path: Path) 
 def test_commands_evaluate_sample_encode_and_reconstruct(run: Path, tmp_path: Path) -> None:
     found = answer("evaluate", "--run", run, "--iw-samples", "50", "--max-examples", "40", *GRAPH)
     assert found["elbo"] <= found["log_likelihood"] + 0.1
+    assert [layer["size"] for layer in found["layers"]] == [3, 2]
+    assert abs(sum(layer["rate"] for layer in found["layers"]) - found["rate"]) < 0.3
+    assert sum(layer["active_units"] for layer in found["layers"]) == found["active_units"]
+    assert any("Rate and active units of the layers" in remark for remark in found["remarks"])
     call("sample", "--run", run, "--n", "4", "--out", tmp_path / "x.npy")
     assert np.load(tmp_path / "x.npy").shape == (4, 8, 8, 1)
     assert answer("encode", "--run", run, "--max-examples", "5", "--out", tmp_path / "z.npz")["latent_dim"] == 5
     assert np.load(tmp_path / "z.npz")["mean"].shape == (5, 5)
     call("reconstruct", "--run", run, "--max-examples", "3", "--out", tmp_path / "x.png")
     call("interpolate", "--run", run)
+    call("plot", "traversals", "posterior-prior", "--run", run)
+    assert "sees only the first" in one_sentence(call("plot", "manifold", "--run", run, code=2))

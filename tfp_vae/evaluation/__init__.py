@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         decomposition,
         posterior_means,
         rate_per_dimension,
+        rate_per_layer,
         reconstruction_error,
     )
     from tfp_vae.evaluation.latent_space import Embeddings, Grid, decode, encode, generate_within, grid
@@ -103,6 +104,7 @@ _PLACES = {
     "probe": "probes",
     "projection": "projections",
     "rate_per_dimension": "information",
+    "rate_per_layer": "information",
     "reconstruction_error": "information",
     "sandwich": "annealing",
     "score_columns": "imputation",
@@ -169,6 +171,7 @@ __all__ = [
     "projections",
     "proposals",
     "rate_per_dimension",
+    "rate_per_layer",
     "reconstruction_error",
     "sandwich",
     "score_columns",

@@ -1,8 +1,8 @@
 """Information in the latent variable: rate per dimension, mutual information, aggregate posterior, reconstructions.
 
-`decomposition` splits the rate, and `rate_per_dimension` divides it among the dimensions. `reconstruction_error` and
-`posterior_means` use E_q[z|x]. The aggregate posterior q(z) = 1/N sum_n q(z|x_n) is the exact mixture over the given
-examples, an `EvenMixture` whose density costs N densities for each z.
+`decomposition` splits the rate, and `rate_per_dimension` and `rate_per_layer` divide it among parts of z.
+`reconstruction_error` and `posterior_means` use E_q[z|x]. The aggregate posterior q(z) = 1/N sum_n q(z|x_n) is the
+exact mixture over the given examples, an `EvenMixture` whose density costs N densities for each z.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.distributions.mixtures import EvenMixture
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import has_closed_form_rate
-from tfp_vae.objectives.rate import kl_by_dimension
+from tfp_vae.objectives.rate import BY_LAYER, kl_by_dimension
 
 __all__ = [
     "Decomposition",
@@ -32,6 +32,7 @@ __all__ = [
     "mixture_densities",
     "posterior_means",
     "rate_per_dimension",
+    "rate_per_layer",
     "reconstruction_error",
 ]
 
@@ -39,6 +40,9 @@ EXAMPLES_AT_ONCE = 500
 
 VALUES_AT_ONCE = 1 << 23
 """Largest number of values that the densities of all components at some z take at once."""
+
+LAYER_SAMPLES = 10
+"""Samples of z for each example that estimate the rate of each layer."""
 
 MOST_COMPONENTS = 10_000
 """Most Normals or codes in the mixture q(z)."""
@@ -179,6 +183,39 @@ def rate_per_dimension(vae: VAE, x: Array | Batch) -> np.ndarray | None:
         model, values = vae.condition(batch_rows(batch, rows))
         rates = kl_by_dimension(model.encoder(values), model.prior())
         total = total + np.asarray(rates, np.float64).sum(axis=0)
+    return np.asarray(total / len(batch.x))
+
+
+@check_keywords
+def rate_per_layer(vae: VAE, x: Array | Batch, *, seed: Seed) -> np.ndarray | None:
+    """Return E[log q(z_l|.) - log p(z_l|.)] of each layer l of z, in nats: [L], float64, z_1 first.
+
+    They are averages over the examples and 10 samples of each. They add up to the rate. With a top-down posterior, each
+    is the mean of a KL and thus at least 0. With a bottom-up posterior, only their sum is, and z_1 may have a negative
+    one if z_2 tells much about it. The result is None unless z has layers.
+
+    ```python
+    posterior = tv.posteriors.BottomUp(3, layers=(2, 1), hidden=(8,))
+    encoder = tv.Encoder(tv.networks.mlp((8, 8, 1), posterior.params_size), posterior)
+    decoder = tv.Decoder(tv.networks.LowestLayer(tv.networks.mlp((2,), 64), 2), vae.decoder.likelihood)
+    model = tv.VAE(encoder, decoder, tv.priors.Hierarchical(3, posterior))
+    tv.evaluation.rate_per_layer(model, x, seed=(0, 0))  # [2]
+    ```
+
+    Args:
+      vae: the model.
+      x: examples, [N, *event_shape].
+      seed: a stateless seed, two integers.
+    """
+    if not (vae.encoder.posterior.capabilities.layers and vae.prior.capabilities.layers):
+        return None
+    batch, total = vae.batch(x, "The rate per layer"), np.zeros([])
+    for i, rows in enumerate(slices(len(batch.x), EXAMPLES_AT_ONCE)):
+        model, values = vae.condition(batch_rows(batch, rows))
+        q, p = model.encoder(values), model.prior()
+        z = q.sample(LAYER_SAMPLES, seed=fold(seed, i))
+        ratios = BY_LAYER.log_prob(q, z) - BY_LAYER.log_prob(p, z)
+        total = total + np.asarray(ratios, np.float64).mean(axis=0).sum(axis=0)
     return np.asarray(total / len(batch.x))
 
 

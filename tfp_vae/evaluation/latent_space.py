@@ -214,6 +214,25 @@ def prior_quantiles(vae: VAE, levels: np.ndarray, seed: int) -> np.ndarray:
     return np.asarray(np.quantile(prior_draws(vae, seed), levels, axis=0), np.float32)
 
 
+def with_layers_below(vae: VAE, z: np.ndarray, dims: np.ndarray) -> np.ndarray:
+    """Return z in which the layers below the layer of a dimension follow from it, E[z_l|z_l+1] by the prior.
+
+    The decoder sees z_1 alone, so a change of a higher layer shows only through the layers below it.
+
+    Args:
+      vae: the model.
+      z: [P, ..., D].
+      dims: a dimension for each of P rows of z.
+    """
+    ends = np.cumsum(vae.prior.latent.blocks)
+    layers, made = np.searchsorted(ends, dims, side="right"), np.array(z, np.float32)
+    for lower in range(len(ends) - 2, -1, -1):
+        part = slice(ends[lower] - vae.prior.latent.blocks[lower], ends[lower])
+        rows = layers > lower
+        made[rows, ..., part] = np.asarray(vae.prior().locs(made[rows]))[..., part]  # type: ignore[attr-defined]
+    return made
+
+
 @check_keywords
 def grid(vae: VAE, side: int, seed: int) -> Grid:
     """Return a grid of side^2 places z that shows the range of any prior.
@@ -226,7 +245,7 @@ def grid(vae: VAE, side: int, seed: int) -> Grid:
     tv.evaluation.decode(vae, places.z, seed=(0, 0))  # [25, 8, 8, 1]
     ```
     """
-    if vae.prior.latent_dim != 2 or vae.prior.latent.discrete:
+    if vae.prior.latent.blocks != (2,) or vae.prior.latent.discrete:
         draws = np.asarray(vae.prior().sample(side**2, seed=seed_for(seed, Purpose.SAMPLE, 3)))
         return Grid(draws, "E[x|z] of draws from the prior", plane=False)
     along = prior_quantiles(vae, (np.arange(side) + 0.5) / side, seed)

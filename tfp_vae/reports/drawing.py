@@ -149,7 +149,7 @@ def traversals(run_data: RunData) -> Figure:
     """Draw walks along each active dimension, from the 2% to the 98% quantile of the prior.
 
     All walks start at the most typical test example, whose posterior mean is nearest to the mean of all. The other
-    dimensions stay fixed.
+    dimensions stay fixed. If z has layers, those below a dimension are the prior's means given it.
     """
     means = run_data.embeddings.mean
     dims = run_data.active[: MOST_DIMENSIONS if run_data.has_images else images.MOST_MAPS]
@@ -159,9 +159,10 @@ def traversals(run_data: RunData) -> Figure:
     levels = np.linspace(*TRAVERSED, STEPS)
     z = np.tile(typical, (len(dims), STEPS, 1))
     z[np.arange(len(dims)), :, dims] = latent.prior_quantiles(run_data.of_one_context, levels, run_data.seed)[:, dims].T
+    z = latent.with_layers_below(run_data.of_one_context, z, dims)
     return images.strips(
         run_data.shown(run_data.decode(z)),
-        [f"$z_{{{d + 1}}}$" for d in dims],
+        [f"$z_{{{d + 1}}}$" + run_data.layer_of(d) for d in dims],
         [f"{level:.0%}" for level in levels],
         f"E[x|z] along each active dimension{more}",
         "quantile of the prior",

@@ -146,6 +146,11 @@ ACTIVE_DIMENSION = Need(
     lambda run_data: len(run_data.active) > 0,
     "no latent dimension is active, because the posterior has collapsed to the prior.",
 )
+ONE_LAYER = Need(
+    "one layer of z",
+    lambda run_data: len(run_data.space.blocks) == 1,
+    "z of this run has layers, and the decoder sees only the first. Plot `traversals` to see all of them.",
+)
 TWO_DIMENSIONS = Need(
     "2 latent dimensions",
     lambda run_data: run_data.latent_dim == 2,
@@ -269,12 +274,12 @@ PICTURES = {
             reading="Neighbouring places should decode to similar examples.",
             detail="E[x|z] over 20 x 20 quantiles of the prior. The title says if they are quantiles of draws",
             alt="A square of decoded examples that change gradually",
-            needs=(CONTINUOUS, TWO_DIMENSIONS, IMAGES),
+            needs=(CONTINUOUS, ONE_LAYER, TWO_DIMENSIONS, IMAGES),
         ),
         Picture(
             name="traversals",
             summary="E[x|z] along each active dimension",
-            reading="The other dimensions stay fixed.",
+            reading="The other dimensions stay fixed, except for the layers of z below, which follow from it.",
             detail="E[x|z] along up to 16 active dimensions, or 12 for vectors, between the prior's 2nd and 98th "
             "percentile, starting from a typical test example",
             alt="Rows of decoded examples, each row changing along one latent dimension",

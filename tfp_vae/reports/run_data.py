@@ -70,6 +70,11 @@ class RunData:
         """The space of z."""
         return self.vae.prior.latent
 
+    def layer_of(self, dimension: int) -> str:
+        """Return the layer of a dimension, such as `, layer 2`. Empty if z has one layer."""
+        ends = np.cumsum(self.space.blocks)
+        return f", layer {np.searchsorted(ends, dimension, side='right') + 1}" if len(ends) > 1 else ""
+
     @property
     def description(self) -> str:
         """The weights and the seed that decide the pictures."""

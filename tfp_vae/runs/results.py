@@ -15,10 +15,11 @@ References:
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import metadata
@@ -46,6 +47,7 @@ from tfp_vae.evaluation.importance import (
     Progress,
     Summary,
     estimate,
+    is_active,
     rows_at_once,
     summarize,
 )
@@ -293,6 +295,7 @@ class _Evaluation:
             "advice": self.advice(summary, sign_of_difference(*above) if above else None),
             **self.gaps(),
             "remarks": self.remarks(summary.active_units),
+            **({"layers": self.layers} if self.layers else {}),
         }
 
     def code_usage(self) -> dict[str, float]:
@@ -324,10 +327,26 @@ class _Evaluation:
 
     def remarks(self, active: float) -> list[str]:
         """Return sentences about the model, given the number of active units, which may be unknown."""
-        idle = "" if math.isnan(active) else idle_units(int(active), self.vae.encoder.posterior.latent_dim)
+        layered = len(self.vae.prior.latent.blocks) > 1
+        unknown = math.isnan(active) or (active and layered)  # because layers have a remark of their own
+        idle = "" if unknown else idle_units(int(active), self.vae.encoder.posterior.latent_dim)
         gap = gap_remark(Gaps.of(self.estimates).summary()) if self.splits_gap else ""
         given = CONDITIONAL if self.vae.context_size else ""
-        return [*filter(None, [given, idle, gap])]
+        return [*filter(None, [given, idle, *layer_remarks(self.layers), gap])]
+
+    @functools.cached_property
+    def layers(self) -> list[dict[str, Any]]:
+        """The size, the rate and the number of active units of each layer of z. Empty if z has one layer."""
+        rates = information.rate_per_layer(self.vae, self.examples.batch, seed=self.seed(9))
+        if rates is None:
+            return []
+        blocks = self.vae.prior.latent.blocks
+        parts = np.split(is_active(self.estimates), np.cumsum(blocks)[:-1])
+        active = [int(part.sum()) if len(self.examples) > 1 else None for part in parts]
+        return [
+            {"layer": i + 1, "size": size, "rate": float(rate), "active_units": units}
+            for i, (size, rate, units) in enumerate(zip(blocks, rates, active, strict=True))
+        ]
 
     def sweep(self) -> dict[str, Any]:
         """Return the mean estimate for each number of samples in the plan."""
@@ -685,6 +704,25 @@ def refinement_keys(refine: Member | str, estimates: Estimates) -> dict[str, Any
     """Return the full name of a refinement, and the share of examples that it was used for if a pilot decides."""
     share = {"refined_share": float(estimates.refined.mean())} if REFINEMENTS.resolve(refine).pilot_samples else {}
     return {"refine": full_name(refine), **share}
+
+
+def layer_remarks(layers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence about the layers of z, with a remedy if an upper one is idle. Empty if z has one layer."""
+    if not layers:
+        return []
+    described = [
+        f"z_{layer['layer']} {layer['rate']:.2f} nats"
+        + ("" if layer["active_units"] is None else f" and {layer['active_units']} of {layer['size']} units")
+        for layer in layers
+    ]
+    idle = [f"z_{layer['layer']}" for layer in layers if layer["active_units"] == 0]
+    found = [f"Rate and active units of the layers: {', '.join(described)}."]
+    if idle and len(idle) < len(layers):
+        found.append(
+            f"The model ignores {' and '.join(idle)}. `kl_warmup_epochs=20`, `free_bits=0.1` or `posterior=top-down` "
+            "may change that."
+        )
+    return found
 
 
 def unsettled_advice(settled: Settled, *, annealed: bool) -> str:
