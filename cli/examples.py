@@ -10,6 +10,7 @@ import numpy as np
 
 from tfp_vae.core.display import plural, spare_name
 from tfp_vae.core.errors import UsageError
+from tfp_vae.data.condition import given_context
 from tfp_vae.data.dataset import SPLITS, Split
 from tfp_vae.data.readers.tables import COMMAS, TextFormat
 from tfp_vae.runs.examples import held_out_view, read_examples, view
@@ -91,16 +92,28 @@ example_options = options.options(
 
 
 def select_examples(
-    run: Run, data: str | None, split: str | None, data_dir: str | None, max_examples: int | None = None
+    run: Run,
+    data: str | None,
+    split: str | None,
+    data_dir: str | None,
+    max_examples: int | None = None,
+    context: np.ndarray | None = None,
 ) -> Examples:
-    """Return the requested examples, read, scaled, and binarized or dequantized like the run's own data."""
+    """Return the requested examples, read, scaled, and binarized or dequantized like the run's own data.
+
+    Args:
+      run: the run.
+      data, split, data_dir, max_examples: the values of the options.
+      context: the context [C] of all examples of a conditional run. By default each has its own.
+    """
     if data is not None and split is not None:
         raise UsageError("--data and --split were both given. Keep one.")
     config, split = run.config(), split or (None if data else "test")
     if split is not None:
         examples, drawn = held_out_view(config, reload(config, data_dir, console.DownloadProgress()), split), False
+        examples = examples if context is None else given_context(examples, context)
     else:
-        examples, drawn = view(config, read_examples(config, str(data)))
+        examples, drawn = view(config, read_examples(config, str(data), context))
     places = np.arange(len(examples))
     if max_examples is not None and max_examples < len(examples):
         places = np.linspace(0, len(examples) - 1, max_examples).astype(int)  # because some files are sorted by class

@@ -36,6 +36,7 @@ from .. import console, options, output
     required=True,
     help="Table with missing cells.",
 )
+@options.given_option("that of each row")
 @options.samples_option(1_000, "row with missing cells")
 @options.refine_option
 @options.output_options(output.TABLES, "importance samples", "imputed-<table>.csv in the run")
@@ -63,6 +64,7 @@ def command(
     run: str | None,
     runs_dir: str,
     data: str,
+    given: str | None,
     iw_samples: int,
     refine: str,
     seed: int,
@@ -89,10 +91,11 @@ def command(
     output.check_run(found, out_path)
     output.require_kinds(found, "impute")
     config = found.config()
-    output.refuse_condition(config, "impute")
-    from tfp_vae.runs.tables.imputation import fill_table, read_holes, table_blocks
+    context = output.read_given(config, given)
+    from tfp_vae.runs.tables.imputation import fill_table, read_contexts, read_holes, table_blocks
 
     table = read_holes(config, data)
+    context = read_contexts(config, table) if context is None else context
     output.notice_missingness(found)
     restored = output.restore(found, weights)
     started, rows = time.perf_counter(), int(np.isnan(table.values).any(axis=1).sum())
@@ -101,6 +104,7 @@ def command(
             restored.vae,
             config,
             table,
+            context=context,
             iw_samples=iw_samples,
             draws=draws,
             interval=interval,
@@ -109,7 +113,9 @@ def command(
             execution=restored.choose_execution(execution),
             progress=progress,
         )
-    name = f"imputed-{source.stem}{output.ending('iw_samples', 'refine', 'seed', 'draws', 'interval', 'weights')}"
+    name = (
+        f"imputed-{source.stem}{output.ending('given', 'iw_samples', 'refine', 'seed', 'draws', 'interval', 'weights')}"
+    )
     written = {"out": filled.columns, "cells": filled.cells, "draws": filled.draws}
     suffix = ".tsv" if TAB_FILE.search(source.name) else ".csv"
     paths = files(out_path or found.path(f"{name}{suffix}"), parts)
@@ -121,6 +127,7 @@ def command(
         found,
         restored,
         data=data,
+        **({} if config.data.condition is None else {"given": given}),
         **filled.summary,
         iw_samples=iw_samples,
         refine=full_name(refine),

@@ -21,6 +21,7 @@ from .. import console, options, output, signals
 from ..examples import Examples, example_options, select_examples
 
 if TYPE_CHECKING:
+    from tfp_vae.core.batch import Batch
     from tfp_vae.data.dataset import Dataset
     from tfp_vae.evaluation.importance import Estimates
     from tfp_vae.evaluation.metrics import Measure
@@ -85,14 +86,16 @@ def score_examples(
       keep: whether to keep finished examples in the run, and to go on after those that are there.
     """
     from tfp_vae.evaluation.effort.blocks import NO_BLOCKS
-    from tfp_vae.runs.results import number_of_samples, score, unfinished_scores
+    from tfp_vae.runs.results import CONDITIONAL, number_of_samples, score, unfinished_scores
 
-    x, settings = examples.split.x, effort._asdict()
+    if restored.vae.context_size:
+        console.notice(CONDITIONAL)
+    x, settings = examples.split.batch, effort._asdict()
     kept = unfinished_scores(restored, x, **settings) if keep else None
     text = "." if kept is None else f". Finished examples are kept. {continuation(restored)}"
     name = "scoring, continued" if kept is not None and kept.continued else "scoring"
     blocks = NO_BLOCKS if kept is None else kept
-    total = number_of_samples(len(x), effort.iw_samples, effort.refine)
+    total = number_of_samples(len(examples.split), effort.iw_samples, effort.refine)
     with signals.ending(text), console.progress_bar(name, total) as progress:
         metrics, estimates = score(restored, x, **settings, progress=progress, blocks=blocks)
     if kept is not None:
@@ -106,9 +109,7 @@ def continuation(restored: LoadedRun) -> str:
     return f"Continue with: {line}"
 
 
-def score_cells(
-    restored: LoadedRun, x: np.ndarray, like: np.ndarray | None, effort: Effort, *, rows_kept: bool
-) -> UnusualCells:
+def score_cells(restored: LoadedRun, x: Batch, like: Batch | None, effort: Effort, *, rows_kept: bool) -> UnusualCells:
     """Return the score of each cell of a table, and how surprising it is.
 
     Args:
@@ -123,11 +124,11 @@ def score_cells(
     text = ". The scores of cells are not kept."
     if rows_kept:
         text += f" Those of whole rows are. {continuation(restored)}"
-    with signals.ending(text), console.progress_bar("scoring cells", len(x) * effort.iw_samples) as progress:
+    with signals.ending(text), console.progress_bar("scoring cells", len(x.x) * effort.iw_samples) as progress:
         return observe_cells(restored, x, effort, like, progress=progress)
 
 
-def usual_rows(load: Callable[[], Dataset], *, required: bool) -> np.ndarray | None:
+def usual_rows(load: Callable[[], Dataset], *, required: bool) -> Batch | None:
     """Return the training rows of a run, whose holes are usual, or print a warning and return None.
 
     Args:
@@ -138,7 +139,7 @@ def usual_rows(load: Callable[[], Dataset], *, required: bool) -> np.ndarray | N
       DataError: rows that are required cannot be read.
     """
     try:
-        return load().train.x
+        return load().train.batch
     except DataError as error:
         if required:
             raise
@@ -177,6 +178,7 @@ def raise_alarms(
     anomaly_score: str,
     contamination: float | None,
     most: int,
+    is_given: bool = False,
 ) -> Alarms:
     """Return the comparison of examples with held-out rows, and print where the p-values and the threshold come from.
 
@@ -189,6 +191,7 @@ def raise_alarms(
       anomaly_score: the name of the score.
       contamination: the rate of false alarms, or None to flag nothing.
       most: the most held-out rows.
+      is_given: whether the examples have another condition than their own, so that they are no held-out rows.
 
     Raises:
       DataError, UsageError: there are no held-out rows, but they are needed.
@@ -196,7 +199,7 @@ def raise_alarms(
     from tfp_vae.runs.anomalies import Known, calibrate, detect, keep_threshold
 
     split = examples.origin["split"]
-    known = None if split is None else Known(split, examples.places, evidence)
+    known = None if split is None or is_given else Known(split, examples.places, evidence)
     try:
         kept = calibrate(restored, load, anomaly_score, effort, most=most, known=known, stages=console.progress_bar)
     except (DataError, UsageError) as error:
@@ -282,6 +285,7 @@ FORMS: output.Forms = dict.fromkeys(output.TABLES, columns)
 )
 @options.run_options
 @example_options
+@options.given_option("each example's own")
 @options.samples_option(100, "example")
 @options.refine_option
 @options.option(
@@ -340,6 +344,7 @@ def command(
     split: str | None,
     data_dir: str | None,
     max_examples: int | None,
+    given: str | None,
     iw_samples: int,
     refine: str,
     contamination: float | None,
@@ -362,14 +367,14 @@ def command(
     out_path = output.check_path(out, FORMS)
     found = output.find_run(run, runs_dir)
     output.check_run(found, out_path, plots=plots)
-    output.refuse_condition(found.config(), "score")
+    context = output.read_given(found.config(), given)
     if per_column:
         output.require_kinds(found, "--per-column")
-    examples = select_examples(found, data, split, data_dir, max_examples)
+    examples = select_examples(found, data, split, data_dir, max_examples, context)
     if examples.drawn:
         console.notice(NOISY if found.config().data.noise is not None else BINARIZED_AT_RANDOM)
-    decisive = ("max_examples", "iw_samples", "refine", "contamination", "anomaly_score", "held_out_rows", "per_column")
-    name = examples.name + output.ending(*decisive, "seed", "weights")
+    decisive = ("max_examples", "given", "iw_samples", "refine", "contamination", "anomaly_score", "held_out_rows")
+    name = examples.name + output.ending(*decisive, "per_column", "seed", "weights")
     output.notice_missingness(found)
     restored = output.restore(found, weights)
     from tfp_vae.runs.results import most_anomalous
@@ -381,11 +386,11 @@ def command(
     effort, load = Effort(iw_samples, refine, seed, execution), loader(found, data_dir)
     keep = out_path is None or plots  # because a run that gets no file may be read-only
     metrics, estimates, kept = score_examples(restored, examples, effort, keep=keep)
-    x, cells = examples.split.x, None
+    x, cells = examples.split.batch, None
     if per_column or scorer.needs_cells:
         like = usual_rows(load, required=scorer.needs_cells)
         cells = score_cells(restored, x, like, effort, rows_kept=kept is not None)
-    evidence = Evidence(x, estimates, None if cells is None else cells.surprise)
+    evidence = Evidence(examples.split.x, estimates, None if cells is None else cells.surprise)
     alarms = raise_alarms(
         restored,
         examples,
@@ -395,14 +400,16 @@ def command(
         anomaly_score=anomaly_score,
         contamination=contamination,
         most=held_out_rows,
+        is_given=context is not None,
     )
     result_of = (examples, estimates, restored.measure, alarms.columns, cells)
+    chosen: dict[str, Any] = {} if found.config().data.condition is None else {"given": given}
     path = output.write(found, out_path, f"scores-{name}.csv", FORMS, *result_of, text=examples.form)
     order = estimates.log_likelihood if alarms.detection is None else -alarms.detection.scores
     least = most_anomalous(order, show)
     names, rows = shown_rows(examples, estimates, alarms, cells, least)
     result = output.record(
-        found, restored, **examples.origin, **metrics, **alarms.summary, most_anomalous=rows, out=str(path)
+        found, restored, **examples.origin, **chosen, **metrics, **alarms.summary, most_anomalous=rows, out=str(path)
     )
     if kept is not None:
         kept.remove()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tfp_vae.core.batch import Batch
 from tfp_vae.core.errors import UsageError
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation.anomalies import Evidence, Ranking, p_values
@@ -149,8 +150,8 @@ def test_scores_learn_from_other_rows(
 ) -> None:
     observed = list[np.ndarray]()
 
-    def keep(restored: LoadedRun, x: np.ndarray, *rest: Any, **settings: Any) -> Evidence:
-        observed.append(x)
+    def keep(restored: LoadedRun, x: Batch, *rest: Any, **settings: Any) -> Evidence:
+        observed.append(np.asarray(x.x))
         return observe(restored, x, *rest, **settings)
 
     monkeypatch.setattr(anomalies, "observe", keep)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tfp_vae as tv
-from tests.helpers.commands import call, one_sentence
+from tests.helpers.commands import GRAPH, call, one_sentence, read_rows
 from tests.helpers.runs import small_model, small_training
 from tfp_vae import reports
 from tfp_vae.core.errors import UsageError
@@ -120,11 +120,23 @@ def test_evaluation_has_the_classes_and_bayes_rule(run: Run) -> None:
     assert rule["negative_log_likelihood"] > 0
 
 
-@pytest.mark.parametrize("command", [("score",), ("evaluate", "--anomalies", "label=3")])
-def test_commands_that_do_not_support_a_condition_refuse_it(command: tuple[str, ...], run: Run) -> None:
-    name = " ".join(command[:2])
-    said = one_sentence(call(*command, "--run", run.folder, code=2))
-    assert f"{name} does not support runs with a condition" in said
+def test_known_anomalies_and_a_condition_exclude_each_other(run: Run) -> None:
+    said = one_sentence(call("evaluate", "--anomalies", "label=3", "--run", run.folder, code=2))
+    assert "evaluate --anomalies does not support runs with a condition" in said
+
+
+def test_scores_of_classes_follow_given_and_the_own_label_is_the_default(run: Run, tmp_path: Path) -> None:
+    shared = ("score", "--run", run.folder, "--max-examples", 12, "--iw-samples", 5, "--no-plots", *GRAPH)
+    scores = dict[str, np.ndarray]()
+    for name, given in {"own": (), **{str(i): ("--given", i) for i in (3, 8)}}.items():
+        said = call(*shared, *given, "--out", tmp_path / f"{name}.csv")
+        assert "those of p(x|y)" in said.stderr
+        rows = read_rows(tmp_path / f"{name}.csv")
+        scores[name] = np.array([float(row["log_likelihood"]) for row in rows])
+        labels = np.array([row["label"] for row in rows])
+    for label in ("3", "8"):
+        np.testing.assert_allclose(scores[label][labels == label], scores["own"][labels == label], rtol=1e-5)
+    assert not np.allclose(scores["3"], scores["8"])
 
 
 @pytest.mark.slow

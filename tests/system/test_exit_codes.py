@@ -68,6 +68,7 @@ CASES: dict[str, list[tuple[str, int]]] = {
         ("--run run --data text.csv extra-argument", USAGE),
         ("--run run --data text.csv --out x.png", USAGE),
         ("--run run --data text.csv", USAGE),
+        ("--run table --data people.csv --given 3", USAGE),
         ("--run table --data none.csv", DATA),
         ("--run table --data empty", DATA),
         ("--run nowhere --data text.csv", RUN),
@@ -76,7 +77,7 @@ CASES: dict[str, list[tuple[str, int]]] = {
     ],
     **{name: [("--run run extra-argument", USAGE)] for name in OF_A_RUN},
 }
-for _name in ("sample", "reconstruct", "interpolate"):
+for _name in ("sample", "reconstruct", "interpolate", "score"):
     CASES[_name] += [("--run run --given 3", USAGE)]
 for _name in OF_A_RUN:
     CASES[_name] += [

@@ -23,7 +23,7 @@ from tfp_vae.data.schema.cells import Distinct, text_array
 from tfp_vae.data.schema.guess import Judge, has_comma_decimals
 from tfp_vae.data.schema.numerals import PLAIN, Notation, Unit
 
-__all__ = ["LABEL", "MOST_CLASSES", "Condition", "Variable", "condition_on", "with_context"]
+__all__ = ["LABEL", "MOST_CLASSES", "Condition", "Variable", "condition_on", "given_context", "with_context"]
 
 LABEL = "label"
 """The name of the condition that means the labels of the examples."""
@@ -280,6 +280,11 @@ def with_context(split: Split, condition: Condition | None, where: str) -> Split
         return split
     check_present(split, condition.names, where)
     return replace(split, context=condition.encode(columns_of(split), where))
+
+
+def given_context(split: Split, context: np.ndarray) -> Split:
+    """Return examples that all have one context [C], whatever their labels or columns are."""
+    return replace(split, context=np.repeat(context[np.newaxis], len(split), axis=0))
 
 
 def condition_on(dataset: Dataset, names: tuple[str, ...]) -> Dataset:

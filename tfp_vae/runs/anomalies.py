@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from tfp_vae.core.batch import Batch, as_batch
 from tfp_vae.core.errors import DiskError, RunError, UsageError
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.registry import Member, check_keywords
@@ -87,10 +88,10 @@ class Detection(NamedTuple):
 @check_keywords
 def observe(
     restored: LoadedRun,
-    x: np.ndarray,
+    x: np.ndarray | Batch,
     effort: Effort,
     *,
-    cells_like: np.ndarray | None = None,
+    cells_like: np.ndarray | Batch | None = None,
     stages: Stages = NO_STAGES,
     name: str = "scoring",
 ) -> Evidence:
@@ -98,27 +99,28 @@ def observe(
 
     Args:
       restored: the run.
-      x: rows as `examples.held_out_view` returns them, [N, *event_shape].
+      x: rows as `examples.held_out_view` returns them, [N, *event_shape]. Those of a conditional model are a batch.
       effort: the settings of the estimates.
       cells_like: rows whose holes are usual, to find the surprise of each cell. None leaves the cells out.
       stages: called at the start of each stage, to report progress.
       name: of the stage.
     """
-    with stages(name, number_of_samples(len(x), effort.iw_samples, effort.refine)) as progress:
+    values = np.asarray(as_batch(x).x)
+    with stages(name, number_of_samples(len(values), effort.iw_samples, effort.refine)) as progress:
         _, estimates = score(restored, x, progress=progress, **effort._asdict())
     if cells_like is None:
-        return Evidence(x, estimates)
-    with stages(f"{name}, cells", len(x) * effort.iw_samples) as progress:
+        return Evidence(values, estimates)
+    with stages(f"{name}, cells", len(values) * effort.iw_samples) as progress:
         cells = observe_cells(restored, x, effort, cells_like, progress=progress)
-    return Evidence(x, estimates, cells.surprise)
+    return Evidence(values, estimates, cells.surprise)
 
 
 @check_keywords
 def observe_cells(
     restored: LoadedRun,
-    x: np.ndarray,
+    x: np.ndarray | Batch,
     effort: Effort,
-    like: np.ndarray | None,
+    like: np.ndarray | Batch | None,
     *,
     progress: Progress = lambda samples: None,
 ) -> UnusualCells:
@@ -126,7 +128,7 @@ def observe_cells(
 
     Args:
       restored: the run.
-      x: the rows, [N, C].
+      x: the rows, [N, C]. Those of a conditional model are a batch.
       effort: the settings of the estimates. The execution `auto` is `graph` here, because XLA compiles longer than most
         tables take.
       like: rows whose holes are usual, or None if rows are usually complete.
@@ -188,10 +190,10 @@ def calibrate(
             "p-values need rows that training did not fit, but the data of the run have no test or validation split."
         )
     rows = sample_rows(len(dataset.splits[split]), most, 5)
-    like = dataset.train.x if scorer.needs_cells else None
+    like = dataset.train.batch if scorer.needs_cells else None
     evidence = known_evidence(known, split, rows, cells=scorer.needs_cells)
     if evidence is None:
-        x = held_out_view(restored.config, dataset, split).x[rows]
+        x = held_out_view(restored.config, dataset, split)[rows].batch
         evidence = observe(restored, x, effort, cells_like=like, stages=stages, name="scoring held-out rows")
     state: State = {}
     if scorer.needs_reference:
@@ -267,13 +269,13 @@ def reference_of(
     dataset: Dataset,
     split: str | None,
     effort: Effort,
-    like: np.ndarray | None = None,
+    like: Batch | None = None,
     stages: Stages = NO_STAGES,
 ) -> Reference:
     """Return rows that scores may learn from, of the validation split unless it is empty or `split` itself."""
     other = "validation" if split != "validation" and len(dataset.validation) else "train"
     rows = sample_rows(len(dataset.splits[other]), MOST_REFERENCE, 6)
-    x = held_out_view(restored.config, dataset, other).x[rows]
+    x = held_out_view(restored.config, dataset, other)[rows].batch
     evidence = observe(restored, x, effort, cells_like=like, stages=stages, name="scoring reference rows")
     return Reference(held_out_view(restored.config, dataset, "train").x, evidence)
 
@@ -367,8 +369,8 @@ def rank_scores(
     built = {str(member): SCORES.build(member) for member in members}
     reasons = {name: reason_against(scorer, restored) for name, scorer in built.items()}
     usable = [scorer for name, scorer in built.items() if reasons[name] is None]
-    like = dataset.train.x if any(scorer.needs_cells for scorer in usable) else None
-    evidence = observe(restored, examples.x, effort, cells_like=like, stages=stages)
+    like = dataset.train.batch if any(scorer.needs_cells for scorer in usable) else None
+    evidence = observe(restored, examples.batch, effort, cells_like=like, stages=stages)
     reference = None
     if any(scorer.needs_reference for scorer in usable):
         reference = reference_of(restored, dataset, examples.part, effort, like, stages)

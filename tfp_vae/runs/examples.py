@@ -15,7 +15,7 @@ from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.supports import BINARY, NEAR_UNIT, REAL, first_violation, multiples
-from tfp_vae.data.condition import with_context
+from tfp_vae.data.condition import given_context, with_context
 from tfp_vae.data.dataset import SPLITS, Dataset, Split, check_split
 from tfp_vae.data.profile import profile_arrays
 from tfp_vae.data.readers import sources
@@ -144,12 +144,13 @@ REMEDIES = {
 """How to fix new examples with other values than a run's data, by the number that its pixels were divided by."""
 
 
-def read_examples(config: RunConfig, path: str) -> Split:
+def read_examples(config: RunConfig, path: str, context: np.ndarray | None = None) -> Split:
     """Return the examples of a file or folder, read and scaled like a run's own but neither binarized nor with noise.
 
     Args:
       config: the run's.
       path: a file or folder of a kind in `sources.READERS`.
+      context: the context [C] of all examples of a conditional run. By default their labels or columns tell.
 
     Raises:
       UsageError: the path is empty.
@@ -189,7 +190,7 @@ def read_examples(config: RunConfig, path: str) -> Split:
         takes = NEAR_UNIT
     check_split(path, split, takes, REMEDIES[config.data.pixels_over].format(config.data.dataset))
     warn_about_holes(config, path, split.x)
-    return with_context(split, config.data.condition, path)
+    return with_context(split, config.data.condition, path) if context is None else given_context(split, context)
 
 
 def scale_like(config: RunConfig, path: str, x: np.ndarray) -> np.ndarray:

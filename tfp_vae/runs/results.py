@@ -915,7 +915,7 @@ def score(
 @check_keywords
 def unfinished_scores(
     restored: LoadedRun,
-    x: np.ndarray,
+    x: np.ndarray | Batch,
     *,
     iw_samples: int,
     refine: Member | str,
@@ -929,7 +929,7 @@ def unfinished_scores(
     """
     settings = {"command": "score", "iw_samples": iw_samples, "refine": full_name(refine), "seed": seed}
     settings["execution"] = restored.choose_execution(execution)
-    places = places_of(x) if places is None else places
+    places = places_of(np.asarray(as_batch(x).x)) if places is None else places
     return restored.run.unfinished({**_estimates_identity(restored, x, places), **settings})
 
 

@@ -66,6 +66,30 @@ def test_results_have_the_separator_and_the_decimal_mark_of_the_table(run: Run, 
 
 
 @pytest.mark.slow
+def test_cells_follow_the_condition_of_their_row_or_the_given_one(tmp_path: Path) -> None:
+    rows = [row for row in people(60, seed=3, missing=0.2) if row[4]]
+    table, run = write_people(tmp_path / "t.csv", rows), tmp_path / "run"
+    call("train", "--dataset", table, "--condition", "city", "--run-dir", run, *QUICK)
+    found = dict[str, list[list[str]]]()
+    for city in (None, "Bern", "Zug"):
+        given = () if city is None else ("--given", city)
+        out = answer("impute", "--run", run, "--data", table, *given, "--out", tmp_path / f"{city}.csv", *OPTIONS)
+        assert out["given"] == city
+        found[str(city)] = [list(row.values()) for row in read_rows(out["out"])]
+    assert all(all(row) for row in found["None"])
+    for own, bern, zug in zip(*found.values(), strict=True):
+        assert own == {"Bern": bern, "Zug": zug}.get(own[4], own)
+    assert found["Bern"] != found["Zug"]
+    rows[3][4] = ""
+    holes = write_people(tmp_path / "holes.csv", rows)
+    said = one_sentence(call("impute", "--run", run, "--data", holes, *OPTIONS, code=3))
+    assert "1 row has no 'city', which the model is conditioned on (first: line 5)" in said
+    answer("impute", "--run", run, "--data", holes, "--given", "Zug", *OPTIONS)
+    for command in ("score", "encode"):
+        call(command, "--run", run, "--data", table, "--out", tmp_path / "x.csv")
+
+
+@pytest.mark.slow
 def test_default_files_are_in_the_run_with_the_settings_in_their_names(run: Run, tmp_path: Path) -> None:
     data = write_people(tmp_path / "holes.csv", people(4, seed=3, missing=0.3))
     said = call("impute", "--run", run.folder, "--data", data, "--interval", 0.5, *OPTIONS)

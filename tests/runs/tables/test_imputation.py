@@ -12,6 +12,7 @@ from tests.helpers.memory import at_most
 from tests.helpers.people import CITIES, HEADER, MODELLED, people, write_people
 from tests.helpers.runs import small_model, small_training
 from tfp_vae import VAE
+from tfp_vae.core.batch import Batch
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.data.readers.tables import TextFormat
 from tfp_vae.data.schema import Table
@@ -101,8 +102,9 @@ def test_blocks_of_rows_do_not_change_the_result(
         }
 
 
-def fill_with_half(vae: VAE, x: np.ndarray, *, places: np.ndarray, **settings: object) -> Imputed:
+def fill_with_half(vae: VAE, batch: Batch, *, places: np.ndarray, **settings: object) -> Imputed:
     """Return 0.5 for each missing cell, without a model."""
+    x = np.asarray(batch.x)
     missing = np.isnan(x)
     blank = np.full(x.shape, np.nan)
     guesses = np.where(missing, 0.5, np.nan)

@@ -125,7 +125,8 @@ def score_columns(
 
     Args:
       vae: a model whose likelihood is `likelihoods.Columns`.
-      x: rows on the scale of the model, [N, C], with NaN in missing cells, or a `Batch` with `observed`.
+      x: rows on the scale of the model, [N, C], with NaN in missing cells, or a `Batch` with `observed`. Those of a
+        conditional model are a `Batch` with `context`.
       iw_samples: K, samples of z for each row, and again for each cell that is estimated twice.
       seed: an integer, or a stateless seed of two integers.
       refine: how the proposal is fitted to each row, see `log_likelihood`. `auto` refines every row.
@@ -143,7 +144,7 @@ def score_columns(
     """
     require(VAE, vae, "score_columns: vae")
     check_counts(iw_samples=iw_samples, batch_size=batch_size)
-    x = rows_of(vae, x, "A score for each column")
+    x, context = rows_of(vae, x, "A score for each column")
     seed = seed_for_evaluation(seed)
     places = np.arange(len(x)) if places is None else np.asarray(places)
     sampler = Sampler(
@@ -156,25 +157,26 @@ def score_columns(
         pad=True,  # so that the second pass compiles nothing
     )
     values, ess = np.full(x.shape, math.nan), np.full(x.shape, math.nan)
-    for part, sums in sampler(x, seed=seed, places=places, progress=progress):
+    for part, sums in sampler(x, seed=seed, places=places, context=context, progress=progress):
         count = part.stop - part.start
         values[part], ess[part] = sums.without_cells[:count], sums.divided.ess[:count]
     values[np.isnan(x)] = ess[np.isnan(x)] = math.nan
-    rescore(sampler, x, values, ess, seed, places)
+    rescore(sampler, Batch(x, context=context), values, ess, seed, places)
     return ColumnScores(values, ess, iw_samples, full_name(refine))
 
 
 def rescore(
-    sampler: Sampler[CellSums], x: np.ndarray, values: np.ndarray, ess: np.ndarray, seed: Seed, places: np.ndarray
+    sampler: Sampler[CellSums], batch: Batch, values: np.ndarray, ess: np.ndarray, seed: Seed, places: np.ndarray
 ) -> None:
     """Estimate the poor scores among `values` [N, C] again, from samples given the row without the cell.
 
     Args:
       sampler: the sampler of the scores.
-      x: the rows, [N, C].
+      batch: the rows, [N, C], with their contexts.
       values, ess: the scores and their effective sample sizes, which are changed in place.
       seed, places: as for the scores.
     """
+    x, context = np.asarray(batch.x), batch.context
     poor = ~np.isnan(x) & ~(ess >= FEWEST_EFFECTIVE)
     groups = [(row, group) for row in np.flatnonzero(poor.any(axis=1)) for group in spread(np.flatnonzero(poor[row]))]
     for each in slices(len(groups), GROUPS_AT_ONCE):
@@ -182,7 +184,8 @@ def rescore(
         hidden = x[rows]
         for cells, (_, group) in zip(hidden, groups[each], strict=True):
             cells[group] = math.nan
-        for part, sums in sampler(hidden, seed=seed, places=places[rows], targets=x[rows]):
+        y = None if context is None else np.asarray(context)[rows]
+        for part, sums in sampler(hidden, seed=seed, places=places[rows], targets=x[rows], context=y):
             scores, sizes = sums.of_hidden, sums.ess_of_hidden
             for i, (row, group) in enumerate(groups[each][part]):
                 values[row, group], ess[row, group] = scores[i, : len(group)], sizes[i, : len(group)]
@@ -213,7 +216,8 @@ def typical_scores(
 
     Args:
       vae: a model whose likelihood is `likelihoods.Columns`.
-      x: rows [N, C] whose scores are compared with these. Only their holes matter. None means complete rows.
+      x: rows [N, C] whose scores are compared with these. Only their holes and contexts matter. None means complete
+        rows, for a model without a condition.
       rows: the number of generated rows.
       iw_samples, seed, refine, execution: see `score_columns`.
 
@@ -223,11 +227,13 @@ def typical_scores(
     require(VAE, vae, "typical_scores: vae")
     check_counts(rows=rows)
     seed = seed_for_evaluation(seed)
-    generated = vae.sample(rows, seed=fold(seed, GENERATED)).numpy()
-    holes = np.isnan(generated if x is None else rows_of(vae, x, "A score for each column"))
-    hidden = holes[np.arange(rows) % len(holes)] | ~vae.decoder.likelihood.support.contains(generated)
-    generated = np.where(hidden, math.nan, generated)
-    found = score_columns(vae, generated, iw_samples=iw_samples, seed=seed, refine=refine, execution=execution)
+    like, context = (np.zeros([1, 1]), None) if x is None else rows_of(vae, x, "A score for each column")
+    places = np.arange(rows) % len(like)
+    y = None if context is None else context[places]
+    generated = (vae if y is None else vae.given(y)).sample(rows, seed=fold(seed, GENERATED)).numpy()
+    hidden = np.isnan(like)[places] | ~vae.decoder.likelihood.support.contains(generated)
+    batch = Batch(np.where(hidden, math.nan, generated), context=y)
+    found = score_columns(vae, batch, iw_samples=iw_samples, seed=seed, refine=refine, execution=execution)
     return column_medians(found.values)
 
 

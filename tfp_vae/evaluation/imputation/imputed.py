@@ -181,7 +181,8 @@ def impute(
 
     Args:
       vae: a model whose likelihood is `likelihoods.Columns`.
-      x: rows on the scale of the model, [N, C], with NaN in missing cells, or a `Batch` with `observed`.
+      x: rows on the scale of the model, [N, C], with NaN in missing cells, or a `Batch` with `observed`. Those of a
+        conditional model are a `Batch` with `context`.
       iw_samples: K, samples of z for each row with missing cells.
       draws: M, the number of multiple imputations.
       interval: the probability that an interval contains the cell, between 0 and 1. None for no intervals.
@@ -193,7 +194,7 @@ def impute(
       progress: called with the number of importance samples just taken.
 
     Raises:
-      UsageError: another likelihood, no row, or a setting outside its limits.
+      UsageError: another likelihood, no row, a missing context, or a setting outside its limits.
       DataError: x has another shape than the model's rows, or values outside the support of a column.
 
     References:
@@ -202,7 +203,7 @@ def impute(
     """
     require(VAE, vae, "impute: vae")
     check_draws(draws, interval)
-    x = rows_of(vae, x, "Imputation")
+    x, context = rows_of(vae, x, "Imputation")
     result = Imputed.unfilled(x, draws, iw_samples, interval, full_name(refine))
     rows = np.flatnonzero(result.missing.any(axis=1))
     count = max(draws, 0 if interval is None else INTERVAL_DRAWS)
@@ -210,10 +211,12 @@ def impute(
     seed = seed_for_evaluation(seed)
     places = np.arange(len(x)) if places is None else np.asarray(places)
     sampler = Sampler(vae, study, iw_samples=iw_samples, refine=refine, batch_size=batch_size, execution=execution)
-    for part, sums in sampler(x[rows], seed=seed, places=places[rows], progress=progress):
+    context = None if context is None else context[rows]
+    for part, sums in sampler(x[rows], seed=seed, places=places[rows], context=context, progress=progress):
         result.fill(vae, rows[part], sums)
         if study.slots:
-            result.fill_draws(vae, rows[part], draw_cells(vae, sums.slots, seed, places[rows[part]], execution))
+            y = None if context is None else context[part]
+            result.fill_draws(vae, rows[part], draw_cells(vae, sums.slots, seed, places[rows[part]], execution, y))
     return result
 
 
@@ -266,8 +269,10 @@ class Imputation(Study[ImputationSums]):
         return ImputationSums(after, moments, slots)
 
 
-def draw_cells(vae: VAE, slots: Slots, seed: Seed, places: np.ndarray, execution: str) -> np.ndarray:
-    """Return a draw of the missing cells for each sample of z, [M, B, C]. Each row has its own seed.
+def draw_cells(
+    vae: VAE, slots: Slots, seed: Seed, places: np.ndarray, execution: str, context: np.ndarray | None = None
+) -> np.ndarray:
+    """Return a draw of the missing cells for each sample of z, [M, B, C]. Each row has its own seed, and its context.
 
     XLA compiles the rejection samplers of some families badly, so this runs as a graph unless it runs eagerly.
     """
@@ -275,18 +280,19 @@ def draw_cells(vae: VAE, slots: Slots, seed: Seed, places: np.ndarray, execution
     draw = compile_for(vae, draw_rows, execution=execution)
     size, z = len(slots.z), slots.z
     rows = np.minimum(np.arange(size), len(places) - 1)
+    contexts = () if context is None else (context[rows].astype(vae.dtype.as_numpy_dtype),)
     parts = [
-        draw(z[:, part], fold(seed, CELLS, i), places[rows].astype(np.int32))
+        draw(z[:, part], fold(seed, CELLS, i), places[rows].astype(np.int32), *contexts)
         for i, part in enumerate(slices(int(z.shape[1]), TILE))
     ]
     return np.concatenate([part.numpy() for part in parts], axis=1)[: len(places)].swapaxes(0, 1)
 
 
-def draw_rows(vae: VAE, z: Tensor, seed: Seed, places: Tensor) -> Tensor:
-    """Return draws of missing cells given z [B, S, D], [B, S, C], with a seed for each row."""
+def draw_rows(vae: VAE, z: Tensor, seed: Seed, places: Tensor, *context: Tensor) -> Tensor:
+    """Return draws of missing cells given z [B, S, D], [B, S, C], with a seed and perhaps a context for each row."""
 
-    def draw(row: tuple[Tensor, Tensor]) -> Tensor:
-        z, seed = row
-        return vae.decoder.missingness.given_missing(vae.decoder(z)).sample(seed=seed)
+    def draw(row: tuple[Tensor, ...]) -> Tensor:
+        z, seed, *y = row
+        return vae.decoder.missingness.given_missing(vae.decoder(z, *y)).sample(seed=seed)
 
-    return tf.map_fn(draw, (z, fold_each(seed, places)), fn_output_signature=z.dtype)
+    return tf.map_fn(draw, (z, fold_each(seed, places), *context), fn_output_signature=z.dtype)

@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple, TypeVar, cast, final
 
 import numpy as np
 
-from tfp_vae.core.batch import Batch
+from tfp_vae.core.batch import Batch, batch_rows, map_batch
 from tfp_vae.core.errors import UsageError, check_counts
 from tfp_vae.core.execution import FEWEST_ROWS, choose, pad_rows
 from tfp_vae.core.lazy import tf
@@ -42,8 +42,8 @@ def default_batch_size(vae: VAE) -> int:
     return max(1, min(LARGEST_BATCH, DECODED_VALUES // (TILE * vae.decoder.density_size)))
 
 
-def rows_of(vae: VAE, x: Array | Batch, what: str) -> np.ndarray:
-    """Return the rows of a table, float64 [N, C] with NaN in missing cells.
+def rows_of(vae: VAE, x: Array | Batch, what: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the rows of a table, float64 [N, C] with NaN in missing cells, and their contexts, if the model has any.
 
     Args:
       vae: a model whose likelihood is `likelihoods.Columns`.
@@ -51,14 +51,15 @@ def rows_of(vae: VAE, x: Array | Batch, what: str) -> np.ndarray:
       what: the caller, for errors.
 
     Raises:
-      UsageError: another likelihood, or no row.
+      UsageError: another likelihood, no row, or a context that the model lacks or does not take.
       DataError: x has another shape than the model's rows, or values outside the support of a column.
     """
     require_columns(vae.decoder.likelihood, what)
-    rows = np.asarray(vae.examples(x, what), np.float64)  # whole numbers have no NaN
+    batch = vae.batch(x, what)
+    rows = np.asarray(batch.x, np.float64)  # whole numbers have no NaN
     if len(rows) < 1:
         raise UsageError("expected at least one row, found none.")
-    return rows
+    return rows, None if batch.context is None else np.asarray(batch.context)
 
 
 class Sample(NamedTuple):
@@ -146,6 +147,7 @@ class Sampler(Generic[State]):
         seed: Seed,
         places: np.ndarray,
         targets: np.ndarray | None = None,
+        context: np.ndarray | None = None,
         progress: Progress = lambda samples: None,
     ) -> Iterator[tuple[slice, State]]:
         """Yield the sums of each batch of rows, which may end with copies of the last row of the batch.
@@ -155,35 +157,39 @@ class Sampler(Generic[State]):
           seed: a stateless seed.
           places: select the draws of each row, [N].
           targets: values of cells whose probabilities are wanted, [N, C], by default x.
+          context: those of the rows in a conditional model.
           progress: called with the number of samples just taken.
         """
         targets, size = x if targets is None else targets, self._batch_size
         size = size if self._pad else max(1, min(size, len(x)))
         for part in slices(len(x), size):
             rows = np.minimum(np.arange(part.start, part.start + size), len(x) - 1)
-            yield part, self._run(x[rows], targets[rows], places[rows], seed, part.stop - part.start, progress)
+            batch = batch_rows(Batch(x, context=context), rows)
+            yield part, self._run(batch, targets[rows], places[rows], seed, part.stop - part.start, progress)
 
     def _run(
-        self, x: np.ndarray, targets: np.ndarray, places: np.ndarray, seed: Seed, live: int, progress: Progress
+        self, batch: Batch, targets: np.ndarray, places: np.ndarray, seed: Seed, live: int, progress: Progress
     ) -> State:
         """Return the sums of one batch. Only its first `live` rows count as progress."""
         dtype = self._vae.dtype.as_numpy_dtype
-        x, targets, places, folded = x.astype(dtype), targets.astype(dtype), places.astype(np.int32), fold(seed)
-        params = self._encode(x)
+        batch = map_batch(lambda part: part.astype(dtype), batch)
+        targets, places, folded = targets.astype(dtype), places.astype(np.int32), fold(seed)
+        params = self._encode(batch)
         proposal: Proposal = (params,)
         if self._refinement != EncoderPosterior():
-            proposal = self._fit(x, params, fold(folded, FITTING), places)
-        state, tiles = self._study.empty(self._vae, len(x)), math.ceil(self._iw_samples / TILE)
-        for call in slices(tiles, tiles_per_call(TILE, len(x), self._refinement.sampler.passes)):
+            proposal = self._fit(batch, params, fold(folded, FITTING), places)
+        state, tiles = self._study.empty(self._vae, len(targets)), math.ceil(self._iw_samples / TILE)
+        for call in slices(tiles, tiles_per_call(TILE, len(targets), self._refinement.sampler.passes)):
             bounds = tf.constant(call.start), tf.constant(call.stop), tf.constant(self._iw_samples)
-            state = self._weigh(x, targets, proposal, folded, places, *bounds, state)
+            state = self._weigh(batch, targets, proposal, folded, places, *bounds, state)
             progress(live * (min(call.stop * TILE, self._iw_samples) - call.start * TILE))
         return state
 
 
-def encode_rows(vae: VAE, x: Tensor) -> Tensor:
-    """Return the parameters of q(z|x) for rows x [B, C], [B, P]."""
-    return vae.encoder.params(pad_rows(x))[: x.shape[0]]
+def encode_rows(vae: VAE, batch: Batch) -> Tensor:
+    """Return the parameters of q(z|x) for a batch of rows [B, C], [B, P]."""
+    model, x = vae.condition(map_batch(pad_rows, batch))
+    return model.encoder.params(x)[: batch.x.shape[0]]
 
 
 def weigh_rows(
@@ -191,7 +197,7 @@ def weigh_rows(
     study: Study[State],
     refinement: Refinement,
     live: int,
-    x: Tensor,
+    batch: Batch,
     targets: Tensor,
     proposal: Proposal,
     seed: Seed,
@@ -208,7 +214,7 @@ def weigh_rows(
       study: the sums over the samples.
       refinement: the kind of proposal.
       live: the samples of each tile that are used.
-      x: the rows, [B, C].
+      batch: the rows, [B, C], with their contexts.
       targets: see `Study.add`.
       proposal: the proposal of each row.
       seed: a stateless seed.
@@ -217,13 +223,15 @@ def weigh_rows(
       count: K. Samples beyond it have no weight.
       state: the sums so far.
     """
-    prior, joint, missingness = vae.prior(), Joint(vae, x, TILE, FEWEST_ROWS), vae.decoder.missingness
+    joint, missingness = Joint(vae, batch, TILE, FEWEST_ROWS), vae.decoder.missingness
+    model, x = vae.condition(batch)
+    prior = model.prior()
 
     def tile(t: Tensor, state: State) -> tuple[Tensor, State]:
         seeds = fold_each(seed, places, t)
         z, log_q = refinement.draw_each(joint, proposal, TILE, seeds)
         z, log_q = z[:live], log_q[:live]
-        p = vae.decoder(z)
+        p = model.decoder(z)
         log_px = p.log_prob(x)
         if not missingness.ignorable:  # a target is missing only because it is scored, which says nothing about it
             hidden = tf.math.is_nan(x) & ~tf.math.is_nan(targets)

@@ -8,13 +8,16 @@ from typing import Any, final
 
 import numpy as np
 
+from tfp_vae.core.batch import Batch
 from tfp_vae.core.display import spare_name
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.files import user_path
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import Seed
+from tfp_vae.data.condition import with_context
 from tfp_vae.data.dataset import Split, check_split
+from tfp_vae.data.readers.sources import read_labels
 from tfp_vae.data.readers.tables import TextFormat, csv_blocks
 from tfp_vae.data.schema import Schema, Table, read_table
 from tfp_vae.data.schema.cells import text_array
@@ -27,7 +30,7 @@ from tfp_vae.model.vae import VAE
 from tfp_vae.runs.config import DataConfig, RunConfig
 from tfp_vae.runs.tables.holes import warn_about_holes
 
-__all__ = ["FilledTable", "fill_table", "read_holes", "table_blocks"]
+__all__ = ["FilledTable", "fill_table", "read_contexts", "read_holes", "table_blocks"]
 
 BLOCK = 10_000
 """Rows that are imputed before their cells become text. Arrays of more rows would need much memory."""
@@ -84,11 +87,28 @@ def read_holes(config: RunConfig, path: str) -> Table:
 
 
 @check_keywords
+def read_contexts(config: RunConfig, table: Table) -> np.ndarray | None:
+    """Return the context of each row of a table, [N, C], or None for a run without a condition.
+
+    Raises:
+      DataError: a label or a column of the condition is absent, has a hole, or has a class that training rows lack.
+    """
+    if config.data.condition is None:
+        return None
+    label, cells = config.data.reading.label_column, table.cells
+    y = read_labels(cells, label) if label in cells.names else None
+    ids = {name: np.array(column.tolist(), np.str_) for name, column in table.ids.items()}
+    split = Split(np.zeros([len(table.values), 0]), y, lines=table.lines_of_text, ids=ids)
+    return with_context(split, config.data.condition, cells.source).context
+
+
+@check_keywords
 def fill_table(
     vae: VAE,
     config: RunConfig,
     table: Table,
     *,
+    context: np.ndarray | None = None,
     iw_samples: int = 1_000,
     draws: int = 0,
     interval: float | None = 0.9,
@@ -106,6 +126,7 @@ def fill_table(
       vae: the model of the run.
       config: the config of the run.
       table: from `read_holes`.
+      context: y of a conditional run, [C], or one for each row, [N, C]. By default from `read_contexts`.
       iw_samples, draws, interval, seed, refine, execution, progress: see `evaluation.impute`.
 
     Raises:
@@ -115,10 +136,12 @@ def fill_table(
     settings: dict[str, Any] = {"iw_samples": iw_samples, "draws": draws, "interval": interval, "seed": seed}
     settings |= {"refine": refine, "execution": execution, "progress": progress}
     constant, entries, ess = schema.constant_holes(table.cells), [], []
+    context = read_contexts(config, table) if context is None else context
     tables: list[list[dict[str, np.ndarray]]] = [[] for _ in range(1 + draws)]
     for part in slices(len(table.values), BLOCK):
         places = np.arange(part.start, part.stop)
-        found = impute(vae, np.asarray(scaling(table.values[part])), places=places, **settings)
+        y = context[part] if context is not None and context.ndim == 2 else context
+        found = impute(vae, Batch(np.asarray(scaling(table.values[part])), context=y), places=places, **settings)
         entries.append(list_cells(data, table, part, found, {name: holes[part] for name, holes in constant.items()}))
         ess.append(found.ess)
         for blocks, values in zip(tables, (found.values, *found.draws), strict=True):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfp_vae.core.batch import Batch, as_batch, batch_rows
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import Seed, places_of
@@ -63,13 +64,13 @@ class UnusualCells(NamedTuple):
 @check_keywords
 def find_unusual_cells(
     vae: VAE,
-    x: np.ndarray,
+    x: np.ndarray | Batch,
     names: Sequence[str],
     *,
     iw_samples: int = 100,
     seed: int | Seed = 0,
     refine: Refinement | Member | str = "none",
-    like: np.ndarray | None = None,
+    like: np.ndarray | Batch | None = None,
     execution: str = AUTO,
     progress: Progress = lambda samples: None,
 ) -> UnusualCells:
@@ -79,15 +80,19 @@ def find_unusual_cells(
 
     Args:
       vae: a model whose likelihood is `likelihoods.Columns`.
-      x: rows on the scale of the model, [N, C], with NaN in missing cells.
+      x: rows on the scale of the model, [N, C], with NaN in missing cells. Those of a conditional model are a batch.
       names: the columns.
       like: rows whose holes the generated rows have that give the typical scores, see `evaluation.typical_scores`. By
-        default they are complete.
+        default they are complete. A conditional model generates rows with their contexts, by default those of x.
       iw_samples, seed, refine, execution, progress: see `evaluation.score_columns`.
     """
     settings: dict[str, Any] = {"iw_samples": iw_samples, "seed": seed, "refine": refine, "execution": execution}
-    padded = x if len(x) >= BATCH else np.concatenate([x, np.repeat(x[:1], BATCH - len(x), axis=0)])
-    places = places_of(padded)
+    batch = as_batch(x)
+    count = len(batch.x)
+    padded = batch if count >= BATCH else batch_rows(batch, np.r_[:count, np.zeros(BATCH - count, int)])
+    places = places_of(np.asarray(padded.x))
+    if like is None and batch.context is not None:
+        like = Batch(np.zeros_like(batch.x), context=batch.context)
     scores = score_columns(vae, padded, places=places, batch_size=BATCH, progress=progress, **settings)
     typical = typical_scores(vae, like, **settings)
-    return UnusualCells(tuple(names), scores.values[: len(x)], scores.surprise(typical)[: len(x)])
+    return UnusualCells(tuple(names), scores.values[:count], scores.surprise(typical)[:count])
