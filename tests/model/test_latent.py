@@ -150,3 +150,10 @@ def test_a_dimension_is_active_if_its_means_vary_more_than_they_err() -> None:
     means = np.array([[-1.0], [1.0]]) * spread
     assert active_dimensions(means).tolist() == [False, False, True, True]
     assert active_dimensions(means, np.full(4, ACTIVE_VARIANCE)).tolist() == [False, False, False, True]
+
+
+def test_codes_are_positions_in_one_hot_vectors_or_bits() -> None:
+    rng = np.random.default_rng(0)
+    codes, bits = rng.integers(0, 4, (5, 2, 3)), rng.integers(0, 2, (5, 3))
+    assert (Latent.one_hots(3, 4).as_codes(np.eye(4)[codes].reshape(5, 2, 12)) == codes).all()
+    assert (Latent.bits(3).as_codes(0.2 + 0.6 * bits) == bits).all()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.helpers.commands import GRAPH, answer, call, one_sentence, shows_something
+from tests.helpers.commands import GRAPH, answer, call, one_sentence, read_rows, shows_something
 from tfp_vae.runs.config import implied_choices, read_settings
 from tfp_vae.runs.run import Run
 
@@ -85,6 +85,13 @@ def test_commands_sample_encode_reconstruct_and_refuse_paths(run: Path, tmp_path
     z = np.load(tmp_path / "z.npz")
     np.testing.assert_allclose(z["mean"].reshape(5, 3, 4).sum(axis=-1), 1, rtol=1e-5)
     assert (z["samples"].reshape(-1, 3, 4).sum(axis=-1) == 1).all()
+    assert (z["codes"] == z["mean"].reshape(5, 3, 4).argmax(axis=-1)).all()
+    call("encode", "--run", run, "--max-examples", "5", "--out", tmp_path / "z.csv")
+    rows = read_rows(tmp_path / "z.csv")
+    assert [[int(row[f"code_{d}"]) for d in (1, 2, 3)] for row in rows] == z["codes"].tolist()
+    drawn = z["samples"].reshape(5, 3, 4).argmax(axis=-1).tolist()
+    assert [[int(row[f"sample_1_{d}"]) for d in (1, 2, 3)] for row in rows] == drawn
+    assert "mean_1" not in rows[0]
     call("reconstruct", "--run", run, "--max-examples", "3", "--out", tmp_path / "x.png")
     assert "no path between" in one_sentence(call("interpolate", "--run", run, code=2))
 

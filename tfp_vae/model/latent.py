@@ -109,6 +109,19 @@ class Latent:
         """D, the number of latent dimensions. A one-hot vector is one dimension."""
         return self.size // self.codes
 
+    def as_codes(self, z: np.ndarray) -> np.ndarray:
+        """Return values z [..., size] of a discrete z, or their means, as whole numbers [..., D].
+
+        They are the positions in one-hot vectors, from 0 to K - 1, or the bits. A mean gives the most probable code.
+
+        ```python
+        tv.model.latent.Latent.one_hots(2, 3).as_codes(np.array([0, 0, 1, 0.2, 0.7, 0.1]))  # [2, 1]
+        ```
+        """
+        if self.codes == 1:
+            return np.asarray(z > 0.5, np.int64)
+        return np.asarray(z.reshape(*z.shape[:-1], self.dimensions, self.codes).argmax(axis=-1))
+
 
 class Capabilities(NamedTuple):
     """Properties of a family over z, true for all parameters. A family has only those that it declares.
