@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import tracemalloc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +27,7 @@ from tfp_vae.core.execution import (
     pad_rows,
     to_device,
 )
-from tfp_vae.core.lazy import tf
+from tfp_vae.core.lazy import tf, tfp
 from tfp_vae.data.loading import load
 from tfp_vae.data.transforms.binarization import BINARIZATIONS, prepare
 from tfp_vae.evaluation.importance import Estimator
@@ -177,3 +179,46 @@ def test_threads_that_compile_at_once_leave_the_environment_unchanged(
     with ThreadPoolExecutor(6) as pool:
         assert sorted(pool.map(compile_at_once, range(6))) == list(range(6))
     assert os.environ.get("XLA_FLAGS") == own
+
+
+@tf.custom_gradient
+def tripled(x: tf.Tensor) -> tuple[tf.Tensor, object]:
+    """Return x, whose gradient is given as three."""
+    return x, lambda upstream: 3 * upstream
+
+
+def slope(x: tf.Tensor) -> tf.Tensor:
+    """Return the gradient of a function with a bijector and with a gradient of its own, which is six."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tripled(tfp.bijectors.Chain([tfp.bijectors.Shift(x), tfp.bijectors.Scale(2.0)])(x) - x)
+    return tape.gradient(y, x)
+
+
+@pytest.mark.parametrize("ways", ["graph", "xla"])
+def test_a_function_that_is_gone_leaves_no_graph_in_memory(ways: str) -> None:
+    graphs = []
+
+    def traced(x: tf.Tensor) -> tf.Tensor:
+        graphs.append(weakref.ref(tf.compat.v1.get_default_graph()))
+        return slope(x)
+
+    compiled = compile_function(traced, ways)
+    assert float(compiled(tf.constant(1.0))) == 6
+    assert graphs[0]() is not None
+    del compiled
+    gc.collect()
+    assert [graph() for graph in graphs] == [None]
+
+
+def test_a_function_within_another_keeps_its_gradient() -> None:
+    inner = compile_function(lambda x: tripled(tfp.bijectors.Shift(x)(x)), "graph")
+
+    def outer(x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = inner(x)
+        return tape.gradient(y, x)
+
+    assert float(compile_function(outer, "graph")(tf.constant(1.0))) == 6
+    assert float(tf.function(outer, autograph=False)(tf.constant([1.0]))[0]) == 6

@@ -15,12 +15,12 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import ParamSpec, Protocol, TypeVar, cast
+from typing import ParamSpec, Protocol, TypeVar, cast, final
 
 import numpy as np
 
 from tfp_vae.core.errors import pick
-from tfp_vae.core.lazy import keras, tf
+from tfp_vae.core.lazy import framework, keras, tf, tfp
 from tfp_vae.core.types import Array, Tensor
 
 __all__ = [
@@ -49,6 +49,18 @@ XLA_FLAGS = "--xla_cpu_prefer_vector_width=512"
 
 _ENVIRONMENT_LOCK = threading.Lock()
 """Held while `os.environ` is changed, so that a second thread neither sees nor undoes the change."""
+
+
+@final
+class Traces:
+    """The number of traces that run, in all threads."""
+
+    def __init__(self) -> None:
+        self.lock, self.running = threading.Lock(), 0
+
+
+_TRACES = Traces()
+
 
 _RUNNING: contextvars.ContextVar[str] = contextvars.ContextVar("running", default="eager")
 
@@ -105,16 +117,49 @@ def compile_function(
     """
 
     def call(*args: object) -> R:
-        token = _RUNNING.set(execution)
-        try:
-            return function(*args)
-        finally:
-            _RUNNING.reset(token)
+        with contextlib.nullcontext() if execution == "eager" else trace():
+            token = _RUNNING.set(execution)
+            try:
+                return function(*args)
+            finally:
+                _RUNNING.reset(token)
 
     compiled = pick(EXECUTIONS, execution, "execution")
     if signature is not None and execution == "graph":
         return cast("Callable[..., R]", tf.function(call, input_signature=signature, autograph=False))
     return cast("Callable[..., R]", compiled(call))
+
+
+@contextlib.contextmanager
+def trace() -> Iterator[None]:
+    """Trace a function in this block, and forget at the end of the last trace what only traces need.
+
+    TFP keeps each bijector that it applied, and TensorFlow the gradient of each function that has its own. Both hold
+    tensors of the graph, so the graph and its compiled code would stay in memory for as long as the process lives. A
+    trace within another one, or in another thread, still needs them.
+    """
+    with _TRACES.lock:
+        _TRACES.running += 1
+    try:
+        yield
+    finally:
+        with _TRACES.lock:
+            _TRACES.running -= 1
+            if not _TRACES.running and not is_nested(tf.compat.v1.get_default_graph()):
+                forget_traces()
+
+
+def is_nested(graph: tf.Graph) -> bool:
+    """Return whether the graph of a function is built while that of another function is."""
+    return getattr(graph.outer_graph, "outer_graph", None) is not None
+
+
+def forget_traces() -> None:
+    """Empty TFP's cache of bijections, and forget the gradients that functions of a graph registered."""
+    tfp.bijectors.Bijector._cache.storage.clear()  # noqa: SLF001  # neither library has a function for it
+    gradients = framework.gradient_registry._registry  # noqa: SLF001
+    for name in [name for name in gradients if name.startswith("CustomGradient-")]:
+        del gradients[name]
 
 
 def running() -> str:

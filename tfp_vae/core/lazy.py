@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, final
 
-__all__ = ["LazyModule", "import_module", "keras", "tf", "tfd", "tfp"]
+__all__ = ["LazyModule", "framework", "import_module", "keras", "tf", "tfd", "tfp"]
 
 
 NOTICE = re.compile(rb"(WARNING: All log messages before absl::InitializeLog|I\d{4} |[\d-]{10} [\d:.]+: I ).*\n?")
@@ -116,9 +116,11 @@ if TYPE_CHECKING:
     import tensorflow as tf
     import tensorflow_probability as tfp
     import tf_keras as keras
+    from tensorflow.python.framework import ops as framework
     from tensorflow_probability import distributions as tfd
 else:
     tf = LazyModule("tensorflow")
     tfp = LazyModule("tensorflow_probability")
     tfd = LazyModule("tensorflow_probability.python.distributions")
     keras = LazyModule("tf_keras")
+    framework = LazyModule("tensorflow.python.framework.ops")
