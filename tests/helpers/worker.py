@@ -5,6 +5,7 @@ So a training process can be killed many times in the time of one import.
 
 from __future__ import annotations
 
+import abc
 import itertools
 import json
 import os
@@ -13,9 +14,12 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, final
+
+from typing_extensions import Self
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,17 +100,33 @@ class Worker:
         return dict(json.loads(self._process.stdout.readline()))
 
 
-class SlowFile:
-    """A file whose writes take long, so that the disk holds only a part of them for a while."""
+class OpenFile(abc.ABC):
+    """An open file that writes in its own way."""
 
-    def __init__(self, file: Any, pause: float) -> None:
-        self._file, self._pause = file, pause
+    def __init__(self, file: Any) -> None:
+        self._file = file
 
-    def __enter__(self) -> SlowFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._file.close()
+
+    @abc.abstractmethod
+    def write(self, content: bytes) -> None:
+        """Write some bytes."""
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        self.write(b"".join(parts))
+
+
+@final
+class SlowFile(OpenFile):
+    """A file whose writes take long, so that the disk holds only a part of them for a while."""
+
+    def __init__(self, file: Any, pause: float) -> None:
+        super().__init__(file)
+        self._pause = pause
 
     def write(self, content: bytes) -> None:
         middle = len(content) // 2
@@ -147,17 +167,9 @@ def hold_up(pause: float) -> None:
     Trainer.run = slow_run
 
 
-class FullFile:
+@final
+class FullFile(OpenFile):
     """A file to which the kernel refuses all writes."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def __enter__(self) -> FullFile:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
 
     def write(self, content: bytes) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -118,7 +118,9 @@ def test_killed_at_random_moments(worker: Worker, tmp_path: Path, caplog: pytest
             pid = trial.go_on(**SLOW)
             trial.wait(draw)
             hit(pid, signal.SIGKILL)
-            if worker.ended() == -signal.SIGKILL:
+            code = worker.ended()
+            assert code in {0, -signal.SIGKILL}, trial.said.read_text()
+            if code:
                 kills += 1
                 while_writing += bool(list(trial.folder.glob(".*.part")))
             from_checkpoint += loads(Run(trial.folder))
@@ -193,7 +195,9 @@ def test_an_interrupt_writes_a_checkpoint(number: int, code: int, worker: Worker
 def test_a_second_signal_stops_at_once(worker: Worker, tmp_path: Path) -> None:
     trial = Trial(worker, tmp_path, 0)
     pid = trial.go_on(SAVE_SECONDS=0.0, SAVE_SHARE=1e9, slow=1.0)  # the rest of the save takes over 7 s
+    began = time.monotonic()
     while not list(trial.folder.glob(f".{runs.METRICS}.*.part")):  # a slow save has begun
+        assert time.monotonic() - began < PATIENCE, trial.said.read_text()
         time.sleep(0.01)
     began = time.monotonic()
     os.kill(pid, signal.SIGINT)
