@@ -24,7 +24,7 @@ from tfp_vae.runs.run import Run
 
 pytestmark = pytest.mark.slow
 
-KILLS, SIGNALS = 50, 12
+KILLS, SIGNALS = 30, 12
 EPOCHS, STEPS = 16, 20
 TRAIN = (
     "train", "--epochs", EPOCHS, "--steps-per-epoch", STEPS, "--batch-size", 64, "--hidden", 8, "--execution", "graph",
