@@ -151,12 +151,12 @@ def trace() -> Iterator[None]:
 
 def is_nested(graph: tf.Graph) -> bool:
     """Return whether the graph of a function is built while that of another function is."""
-    return getattr(graph.outer_graph, "outer_graph", None) is not None
+    return getattr(getattr(graph, "outer_graph", None), "outer_graph", None) is not None
 
 
 def forget_traces() -> None:
     """Empty TFP's cache of bijections, and forget the gradients that functions of a graph registered."""
-    tfp.bijectors.Bijector._cache.storage.clear()  # noqa: SLF001  # neither library has a function for it
+    vars(tfp.bijectors.Bijector)["_cache"].clear()  # that of the class, which every bijector shares
     gradients = framework.gradient_registry._registry  # noqa: SLF001
     for name in [name for name in gradients if name.startswith("CustomGradient-")]:
         del gradients[name]
