@@ -613,10 +613,10 @@ class TestScores:
             "execution": "graph",
         }
         expected, scored = score(restored, x, **settings)[1], list[int]()
-        blocks = MemoryBlocks(most=2)
+        blocks = MemoryBlocks(most=1)
         with pytest.raises(InterruptedError):
             score(restored, x, **settings, blocks=blocks)
-        blocks.most = 3
+        blocks.most = 2
         found = score(restored, x, **settings, progress=scored.append, blocks=blocks)[1]
         np.testing.assert_array_equal(found.log_likelihood, expected.log_likelihood)
         assert scored[0] == 64 * 3

@@ -96,7 +96,7 @@ def build(
         given |= {name: {"name": "mlp", "hidden": tuple(hidden)} for name in networks}
     implied = implied_choices({"posterior": posterior})
     prior = prior or implied.get("prior", "standard-normal")
-    given["latent_dim"] = latent_dim or implied.get("latent_dim")
+    given["latent_dim"] = implied.get("latent_dim") if latent_dim is None else latent_dim
     settings = {"posterior": posterior, "prior": prior, "missingness": missingness, "dtype": dtype, **given}
     open_choices = [name for name in OPEN if given[name] is None]
     asked = ModelConfig.model_validate({name: value for name, value in settings.items() if value is not None})
