@@ -35,6 +35,9 @@ __all__ = [
 FIXED_SEED = 0
 """The seed of everything that all runs of a data set share: its splits and the binarization of held-out data."""
 
+ROWS_AT_ONCE = 10_000
+"""Examples whose places are computed at once, because copies of many would need much memory."""
+
 
 class Purpose(enum.IntEnum):
     """Purposes of draws. Results depend on these numbers, so add new ones and never renumber."""
@@ -152,6 +155,10 @@ def places_of(x: np.ndarray) -> np.ndarray:
 
     It selects the noise of the example, so equal examples have equal results, wherever they are.
     """
-    canonical = np.where(np.isnan(x), np.float32(np.nan), x) + np.float32(0)  # one NaN, and no negative zero
-    rows = np.ascontiguousarray(canonical, np.float32)
-    return np.array([zlib.crc32(row) & 0x7FFFFFFF for row in rows], np.int32)
+    places = np.empty(len(x), np.int32)
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        part = x[start : start + ROWS_AT_ONCE]
+        canonical = np.where(np.isnan(part), np.float32(np.nan), part) + np.float32(0)  # one NaN, and no negative zero
+        rows = np.ascontiguousarray(canonical, np.float32)
+        places[start : start + ROWS_AT_ONCE] = [zlib.crc32(row) & 0x7FFFFFFF for row in rows]
+    return places

@@ -397,7 +397,7 @@ class Estimator:
             columns = in_batches(
                 len(rows), size, compute, lambda done: progress(done * sampler.iw_samples), blocks, stage
             )
-            return Estimates(*(each if each.dtype == bool else each.astype(np.float64, copy=False) for each in columns))
+            return Estimates(*map(in_double_precision, take_all(columns)))
 
         if not self._refinement.pilot_samples:
             return run(self._sampler, "samples", rows, seed)
@@ -409,6 +409,17 @@ class Estimator:
         )
         parts = [(which, run(sampler, name, rows[which], seed)) for sampler, name, which in stages if len(which)]
         return Estimates.join(len(rows), parts)
+
+
+def take_all(columns: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield columns and remove each from the list, so that it is in memory only as long as its user needs it."""
+    while columns:
+        yield columns.pop(0)
+
+
+def in_double_precision(column: np.ndarray) -> np.ndarray:
+    """Return numbers as float64, and truth values as they are."""
+    return column if column.dtype == bool else column.astype(np.float64, copy=False)
 
 
 @check_keywords

@@ -36,7 +36,8 @@ def active_dimensions(means: np.ndarray, own_variance: np.ndarray | float = 0.0)
     References:
       Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders.
     """
-    return np.asarray(means.var(axis=0) - own_variance > ACTIVE_VARIANCE)
+    variances = np.array([column.var() for column in means.T])  # one by one, because a copy of all takes much memory
+    return np.asarray(variances - own_variance > ACTIVE_VARIANCE)
 
 
 @final
