@@ -70,6 +70,7 @@ def test_resumed_run_equals_an_uninterrupted_one(run: Run, tmp_path: Path) -> No
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_python_trains_the_same_model_as_a_run_and_saves_it(run: Run, tmp_path: Path) -> None:
     data = tv.data.load("digits", condition="label")
     vae = tv.build(data, latent_dim=2, likelihood="bernoulli", prior="learned-normal", hidden=(16,))
@@ -125,6 +126,7 @@ def test_known_anomalies_and_a_condition_exclude_each_other(run: Run) -> None:
     assert "evaluate --anomalies does not support runs with a condition" in said
 
 
+@pytest.mark.slow
 def test_scores_of_classes_follow_given_and_the_own_label_is_the_default(run: Run, tmp_path: Path) -> None:
     shared = ("score", "--run", run.folder, "--max-examples", 12, "--iw-samples", 5, "--no-plots", *GRAPH)
     scores = dict[str, np.ndarray]()

@@ -37,13 +37,9 @@ def interrupt_once() -> Interrupt:
 class TestResume:
     """An interrupted and resumed training ends like an uninterrupted one."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
-        "options",
-        [
-            pytest.param({}, marks=pytest.mark.slow),
-            {"ema": 0.9, "optimizer": "sgd", "kl_warmup_epochs": 1, "execution": "eager"},
-        ],
-        ids=str,
+        "options", [{}, {"ema": 0.9, "optimizer": "sgd", "kl_warmup_epochs": 1, "execution": "eager"}], ids=str
     )
     def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
         self, options: dict[str, object], tmp_path: Path

@@ -184,6 +184,7 @@ class TestConfig:
             digests.add(plan("digits", None, None, small_model(), training)[0].identity())
         assert len(digests) == 1
 
+    @pytest.mark.slow
     def test_the_training_command_includes_early_stopping(self, stopped: Run) -> None:
         assert "--early-stopping 2 " in reports.training_command(stopped.config())
         assert "Early stopping" in reports.html_page(stopped)

@@ -63,6 +63,7 @@ def log_density(row: np.ndarray) -> float:
     return float(of_cells) + hidden_cell(row)[1]
 
 
+@pytest.mark.slow
 def test_estimate_is_the_density_of_the_observed_cells_and_the_mask() -> None:
     found = tv.evaluation.estimate(VAE, rows(), iw_samples=4_000, seed=(0, 1), execution="graph")
     expected = np.array([log_density(row) for row in rows()])
