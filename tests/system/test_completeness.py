@@ -83,6 +83,27 @@ def test_codes_learn(posterior: str, name: str, prior: str) -> None:
     learn(builders.model(posterior, prior), builders.data("bernoulli"), name)
 
 
+@pytest.mark.parametrize("name", [name for name in builders.REAL_OBJECTIVES if name != "elbo"])
+def test_layers_learn_by_every_objective(name: str) -> None:
+    posterior = builders.LAYERED_POSTERIORS[len(name) % len(builders.LAYERED_POSTERIORS)]
+    learn(builders.model(posterior), builders.data("bernoulli"), name)
+
+
+@pytest.mark.parametrize("posterior", builders.LAYERED_POSTERIORS)
+def test_layers_have_no_closed_form_rate(posterior: str) -> None:
+    with pytest.raises(UsageError, match="monte-carlo-elbo"):
+        objective("elbo").loss(builders.model(posterior), builders.data("bernoulli"), seed=(0, 0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("likelihood", ELEMENTWISE)
+def test_layers_learn_with_every_likelihood(likelihood: str) -> None:
+    posterior = builders.LAYERED_POSTERIORS[len(likelihood) % len(builders.LAYERED_POSTERIORS)]
+    vae, x = builders.model(posterior, likelihood_name=likelihood), builders.data(likelihood)
+    learn(vae, x, "monte-carlo-elbo")
+    assert vae.reconstruct(x).shape == vae.sample(len(x), seed=(0, 1)).shape == x.shape
+
+
 def test_combinations_have_each_pair() -> None:
     for first, second in itertools.combinations((0, 1, 2), 2):
         tables = [TABLES[i] for i in (first, second)]
