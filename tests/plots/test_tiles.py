@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from tests.helpers.figures import first_image, pixels, texts
+from tests.helpers.figures import collisions, first_image, pixels, texts
 from tfp_vae import plots
 from tfp_vae.plots import canvas, tiles
 
@@ -115,6 +115,12 @@ def test_accepts_a_range_of_tones(rng: np.random.Generator) -> None:
     x = rng.random((1, 8, 8, 1))
     grid = tiles.Tiles(x, 1, 1, "title", limits=canvas.Range(0, 2))
     np.testing.assert_allclose(grid.picture[:8, :8], x[0, ..., 0] / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("parts", [2, 12])
+def test_numbers_of_hundreds_of_features_do_not_collide(parts: int, rng: np.random.Generator) -> None:
+    figure = tiles.heat_maps([rng.random((4, 500))] * parts, list("abcdefghijkl")[:parts], "title")
+    assert not collisions(figure)
 
 
 def test_heat_maps_share_one_scale_of_colours(rng: np.random.Generator) -> None:

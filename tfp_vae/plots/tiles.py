@@ -49,6 +49,9 @@ BORDER, LEAST_WITH_BORDER = "#c4c8cc", 0.25
 FEATURE_INCHES, MOST_NAMED, WIDEST = 0.17, 40, 14.0
 """Width of a named column, the largest number of named columns, and the largest width of all maps, in inches."""
 
+TICKS_PER_INCH = 1.5
+"""Numbers below a map, which have room for three digits and a space."""
+
 MOST_ROWS = 24
 """Largest number of named rows in a map of full height."""
 
@@ -205,8 +208,9 @@ def heat_maps(
             image = axes.imshow(
                 parts[i], aspect="auto", cmap=HEAT, interpolation="nearest", vmin=limits.low, vmax=limits.high
             )
-            for axis in (axes.xaxis, axes.yaxis):
-                axis.set_major_locator(MaxNLocator(integer=True))
+            numbers = int(np.clip(TICKS_PER_INCH * figure.get_figwidth() / across, 2, 9))
+            axes.xaxis.set_major_locator(MaxNLocator(numbers, integer=True))
+            axes.yaxis.set_major_locator(MaxNLocator(integer=True))
             if ticks is not None:
                 every = math.ceil(len(ticks) / (MOST_ROWS if down == 1 else MOST_ROWS // 2))  # so that none collide
                 axes.set_yticks(range(0, len(ticks), every), ticks[::every], fontsize="small")
