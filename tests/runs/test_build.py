@@ -177,6 +177,7 @@ MEMBERS = [
 class TestDtype:
     """`dtype="float64"` holds for the weights and densities of every member."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("field", "name"), MEMBERS)
     def test_densities_agree_with_those_in_float32(self, field: str, name: str) -> None:
         settings = {"encoder": "mlp", "decoder": "mlp", "likelihood": "bernoulli", field: name}

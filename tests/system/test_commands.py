@@ -50,7 +50,7 @@ def test_every_command_writes_every_format(module: ModuleType, suffix: str, here
 
 
 @pytest.mark.parametrize("command", ["encode", "reconstruct", "interpolate", "score", "sample"])
-@pytest.mark.parametrize("weights", ["final", "best"])
+@pytest.mark.parametrize("weights", [pytest.param("final", marks=pytest.mark.slow), "best"])
 def test_every_command_names_its_weights(command: str, weights: str, copied: Run) -> None:
     steps = {"final": copied.checkpoint().step, "best": copied.checkpoint().best.step}
     more = ("--iw-samples", 2, "--execution", "eager") if command == "score" else ()

@@ -74,7 +74,10 @@ def test_every_objective_learns(name: str) -> None:
     learn(builders.model(), builders.data("bernoulli"), name)
 
 
-@pytest.mark.parametrize("prior", builders.CODE_PRIORS)
+@pytest.mark.parametrize(
+    "prior",
+    [pytest.param(name, marks=[pytest.mark.slow] if name == "learned" else []) for name in builders.CODE_PRIORS],
+)
 @pytest.mark.parametrize(
     ("posterior", "name"),
     [(p, o) for p in builders.CODE_POSTERIORS for o in ("rloo", "vimco", "gumbel-softmax")] + [("bernoulli", "disarm")],

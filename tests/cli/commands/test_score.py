@@ -74,7 +74,7 @@ def test_interrupted_scores_go_on_with_the_command_that_is_printed(
     start, line = texts[0].split("Continue with: ")
     assert start == ". Finished examples are kept. "
     (kept,) = copied.folder.glob("unfinished/*.npz")
-    assert len(np.load(kept)["0-0"]) == 96
+    assert len(np.load(kept)["0-0"]) == 128
     found = answer(*shlex.split(line)[1:])
     assert {**found, "seconds": 0} == {**expected, "seconds": 0}
     assert not kept.exists()

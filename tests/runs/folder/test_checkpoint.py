@@ -223,6 +223,7 @@ class TestExpectedShapes:
         with pytest.raises(DataError, match=f"variables/{KERNEL} takes 152 bytes, but the run's config requires 4000"):
             read(path, {KERNEL: ((1_000, 1), np.float32)})
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("members", CONFIGS, ids=lambda members: str(next(iter(members.values()))))
     def test_shapes_agree_with_the_built_model(self, members: dict[str, str], trained: Path) -> None:
         data = Run(trained).config().data
