@@ -85,7 +85,7 @@ def default_names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files in the run that commands would write. Each command ends with exit code 6 there."""
     names = list[str]()
 
-    def write(run: Run, out: Path | None, name: str, forms: object, *result: object) -> Path:
+    def write(run: Run, out: Path | None, name: str, forms: object, *result: object, **more: object) -> Path:
         assert out is None
         names.append(name)
         raise DiskError("stopped")
