@@ -222,3 +222,16 @@ def test_a_function_within_another_keeps_its_gradient() -> None:
 
     assert float(compile_function(outer, "graph")(tf.constant(1.0))) == 6
     assert float(tf.function(outer, autograph=False)(tf.constant([1.0]))[0]) == 6
+
+
+def test_your_own_functions_and_bijections_are_kept() -> None:
+    own = tf.function(tripled, autograph=False)
+    softplus, x = tfp.bijectors.Softplus(), tf.constant(1.0)
+    own(x)  # traced without a tape, so the gradient is looked up later
+    y = softplus.forward(x)
+    compile_function(slope, "graph")(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = own(x)
+    assert float(tape.gradient(value, x)) == 3
+    assert softplus.inverse(y) is x

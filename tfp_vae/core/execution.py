@@ -15,13 +15,16 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import ParamSpec, Protocol, TypeVar, cast, final
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, final
 
 import numpy as np
 
 from tfp_vae.core.errors import pick
 from tfp_vae.core.lazy import framework, keras, tf, tfp
 from tfp_vae.core.types import Array, Tensor
+
+if TYPE_CHECKING:
+    from tensorflow_probability.python.internal.cache_util import BijectorCache
 
 __all__ = [
     "ALIGNMENT",
@@ -53,10 +56,24 @@ _ENVIRONMENT_LOCK = threading.Lock()
 
 @final
 class Traces:
-    """The number of traces that run, in all threads."""
+    """The traces that run, in all threads, and what TFP and TensorFlow kept before the first of them began."""
 
     def __init__(self) -> None:
         self.lock, self.running = threading.Lock(), 0
+        self.bijections: dict[object, object] = {}
+        self.gradients: set[str] = set()
+
+    def begin(self) -> None:
+        """Put TFP's bijections aside, and note the gradients that TensorFlow has."""
+        self.bijections, self.gradients = bijection_cache().storage, set(gradient_registry())
+        bijection_cache().clear()
+
+    def forget(self, *, nested: bool) -> None:
+        """Forget what the traces left. Their gradients stay if a function around them is still traced."""
+        bijection_cache().storage = self.bijections
+        for name in [] if nested else set(gradient_registry()) - self.gradients:
+            if name.startswith("CustomGradient-"):
+                gradient_registry().pop(name, None)
 
 
 _TRACES = Traces()
@@ -136,17 +153,19 @@ def trace() -> Iterator[None]:
 
     TFP keeps each bijector that it applied, and TensorFlow the gradient of each function that has its own. Both hold
     tensors of the graph, so the graph and its compiled code would stay in memory for as long as the process lives. A
-    trace within another one, or in another thread, still needs them.
+    trace within another one, or in another thread, still needs them. Your own functions keep theirs.
     """
     with _TRACES.lock:
+        if not _TRACES.running:
+            _TRACES.begin()
         _TRACES.running += 1
     try:
         yield
     finally:
         with _TRACES.lock:
             _TRACES.running -= 1
-            if not _TRACES.running and not is_nested(tf.compat.v1.get_default_graph()):
-                forget_traces()
+            if not _TRACES.running:
+                _TRACES.forget(nested=is_nested(tf.compat.v1.get_default_graph()))
 
 
 def is_nested(graph: tf.Graph) -> bool:
@@ -154,12 +173,14 @@ def is_nested(graph: tf.Graph) -> bool:
     return getattr(getattr(graph, "outer_graph", None), "outer_graph", None) is not None
 
 
-def forget_traces() -> None:
-    """Empty TFP's cache of bijections, and forget the gradients that functions of a graph registered."""
-    vars(tfp.bijectors.Bijector)["_cache"].clear()  # that of the class, which every bijector shares
-    gradients = framework.gradient_registry._registry  # noqa: SLF001
-    for name in [name for name in gradients if name.startswith("CustomGradient-")]:
-        del gradients[name]
+def bijection_cache() -> BijectorCache:
+    """Return TFP's cache of bijections, which every bijector shares."""
+    return cast("BijectorCache", vars(tfp.bijectors.Bijector)["_cache"])
+
+
+def gradient_registry() -> dict[str, object]:
+    """Return the gradients that functions and operations have registered with TensorFlow, by name."""
+    return cast("dict[str, object]", framework.gradient_registry._registry)  # noqa: SLF001
 
 
 def running() -> str:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from tfp_vae.core.errors import UsageError
+from tfp_vae.core.execution import compile_function
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import record
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator
@@ -85,15 +86,16 @@ class Independent(Background):
         start = np.concatenate([np.ravel(each.numpy()) for each in every]).astype(np.float64)
         weight = 1 / (2 * len(chosen))
 
-        @tf.function(autograph=False)
         def loss_and_slopes() -> tuple[Tensor, list[Tensor]]:
             with tf.GradientTape() as tape:
                 loss = -tf.reduce_mean(vae.decoder.missingness(likelihood(params)).log_prob(x))
             return loss, tape.gradient(loss, every, unconnected_gradients="zero")
 
+        compiled = compile_function(loss_and_slopes, "graph")
+
         def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
             assign(every, flat)
-            loss, slopes = loss_and_slopes()
+            loss, slopes = compiled()
             slope = np.concatenate([np.ravel(np.asarray(each)) for each in slopes]).astype(np.float64)
             pull = flat - start
             return float(np.asarray(loss)) + weight * float(pull @ pull), slope + 2 * weight * pull
