@@ -91,7 +91,7 @@ def train(case: Case, data: Dataset, hidden: tuple[int, ...], seconds: float, ex
 
 
 def measure(vae: tv.VAE, data: Dataset, examples: int, execution: str) -> dict[str, Any]:
-    """Return log p(x) of test examples with its standard error, and what z tells in each of its layers."""
+    """Return log p(x) of test examples with its standard error, and the rate and active units of each layer of z."""
     test = transform_held_out(data.test, BINARIZATIONS.resolve("dynamic")).x[:examples]
     found = tv.log_likelihood(vae, test, iw_samples=SAMPLES, seed=0, execution=execution)
     active = tv.evaluation.is_active(found.estimates)
