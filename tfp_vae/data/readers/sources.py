@@ -566,8 +566,7 @@ def from_mixed_table(source: Path | DataFrame, reading: Reading, again: bool = F
     if label is not None and (known is None or label in cells.names):
         label = cells.names[tables.find_column(cells.names, label, cells.source)]
         y = read_labels(cells, label)
-    ids = {name: np.array(column.tolist(), np.str_) for name, column in table.ids.items()}
-    examples = Examples(values, y, lines=table.lines_of_text, ids=ids, form=table.form)
+    examples = Examples(values, y, lines=table.lines_of_text, ids=table.id_texts, form=table.form)
     found = {"table": schema, "columns": schema.names, "label_column": label, "header": schema.header}
     return Source({WHOLE: examples}, reading.model_copy(update=found))
 

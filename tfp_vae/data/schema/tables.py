@@ -55,6 +55,11 @@ class Table(NamedTuple):
         return TextFormat(delimiter=self.cells.delimiter, decimal=self.schema.decimal)
 
     @property
+    def id_texts(self) -> dict[str, np.ndarray]:
+        """The columns that identify the rows as arrays of text [N], by name."""
+        return {name: np.array(column.tolist(), np.str_) for name, column in self.ids.items()}
+
+    @property
     def lines_of_text(self) -> np.ndarray | None:
         """The line of each row if the table is a file of text, or None."""
         return self.lines if self.cells.unit == "line" else None

@@ -97,8 +97,7 @@ def read_contexts(config: RunConfig, table: Table) -> np.ndarray | None:
         return None
     label, cells = config.data.reading.label_column, table.cells
     y = read_labels(cells, label) if label in cells.names else None
-    ids = {name: np.array(column.tolist(), np.str_) for name, column in table.ids.items()}
-    split = Split(np.zeros([len(table.values), 0]), y, lines=table.lines_of_text, ids=ids)
+    split = Split(np.zeros([len(table.values), 0]), y, lines=table.lines_of_text, ids=table.id_texts)
     return with_context(split, config.data.condition, cells.source).context
 
 
