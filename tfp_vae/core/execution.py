@@ -69,7 +69,7 @@ class Traces:
         bijection_cache().clear()
 
     def forget(self, *, nested: bool) -> None:
-        """Forget what the traces left. Their gradients stay if a function around them is still traced."""
+        """Forget the bijections of the traces, and their gradients unless a function around them is still traced."""
         bijection_cache().storage = self.bijections
         for name in [] if nested else set(gradient_registry()) - self.gradients:
             if name.startswith("CustomGradient-"):
@@ -149,11 +149,11 @@ def compile_function(
 
 @contextlib.contextmanager
 def trace() -> Iterator[None]:
-    """Trace a function in this block, and forget at the end of the last trace what only traces need.
+    """Trace a function in this block, and forget its bijections and gradients at the end of the last trace.
 
-    TFP keeps each bijector that it applied, and TensorFlow the gradient of each function that has its own. Both hold
-    tensors of the graph, so the graph and its compiled code would stay in memory for as long as the process lives. A
-    trace within another one, or in another thread, still needs them. Your own functions keep theirs.
+    TFP keeps each bijection, and TensorFlow the gradient of each function that has its own. Both hold tensors of the
+    graph, so the graph and its compiled code would stay in memory for as long as the process lives. A trace within
+    another one, or in another thread, still needs them. Your own functions keep theirs.
     """
     with _TRACES.lock:
         if not _TRACES.running:

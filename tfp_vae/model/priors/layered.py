@@ -26,8 +26,8 @@ class Hierarchical(Prior):
     """Layers from the top down, p(z) = p(z_L) p(z_L-1|z_L) ... p(z_1|z_2), with p(z_L) = N(0, I).
 
     Each p(z_l|z_l+1) is a diagonal Normal whose loc and scale are a small network of the layer above. The decoder takes
-    z_1 alone, see `networks.LowestLayer`. So the layers above z_1 form a flexible prior of z_1, and describe what the
-    examples have in common more abstractly.
+    z_1 alone, see `networks.LowestLayer`. So the layers above z_1 form a flexible prior of z_1, and describe the
+    examples more abstractly.
 
     ```python
     posterior = tv.posteriors.BottomUp(latent_dim=6, layers=(4, 2), hidden=(8,))
