@@ -15,16 +15,13 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast, final
+from typing import Any, ParamSpec, Protocol, TypeVar, cast, final
 
 import numpy as np
 
 from tfp_vae.core.errors import pick
 from tfp_vae.core.lazy import framework, keras, tf, tfp
 from tfp_vae.core.types import Array, Tensor
-
-if TYPE_CHECKING:
-    from tensorflow_probability.python.internal.cache_util import BijectorCache
 
 __all__ = [
     "ALIGNMENT",
@@ -173,9 +170,9 @@ def is_nested(graph: tf.Graph) -> bool:
     return getattr(getattr(graph, "outer_graph", None), "outer_graph", None) is not None
 
 
-def bijection_cache() -> BijectorCache:
-    """Return TFP's cache of bijections, which every bijector shares."""
-    return cast("BijectorCache", vars(tfp.bijectors.Bijector)["_cache"])
+def bijection_cache() -> Any:
+    """Return TFP's cache of bijections, a `BijectorCache` that every bijector shares."""
+    return vars(tfp.bijectors.Bijector)["_cache"]
 
 
 def gradient_registry() -> dict[str, object]:
