@@ -148,7 +148,7 @@ class TopDown(LayeredPosterior):
     The encoder returns a Normal N_l(x) of every layer. The highest layer is drawn from N_L(x). For the others,
     q(z_l|z_l+1, x) is proportional to the product of N_l(x) and p(z_l|z_l+1): precisions add up, and the loc is the
     average of both locs, weighted by precision. So the posterior and the prior share the networks between layers, and
-    each layer of the posterior only has to add what x tells about it.
+    each layer of the posterior only has to add the information of x about it.
 
     ```python
     posterior = tv.posteriors.TopDown(latent_dim=6, layers=(4, 2), hidden=(8,))
