@@ -38,6 +38,7 @@ from tfp_vae.runs.results import (
     assess,
     compare,
     ladder,
+    layer_remarks,
     most_anomalous,
     score,
     sign_of_difference,
@@ -642,3 +643,19 @@ class TestScores:
         log_px = np.array([-3.0, -np.inf, -1.0, -9.0, -3.0])
         assert most_anomalous(log_px, 3).tolist() == [1, 3, 0]
         assert most_anomalous(log_px, 99).tolist() == [1, 3, 0, 4, 2]
+
+
+def layer(number: int, rate: float, units: int | None) -> dict[str, Any]:
+    return {"layer": number, "size": 4, "rate": rate, "active_units": units}
+
+
+def test_a_layer_is_idle_if_it_has_neither_rate_nor_active_units() -> None:
+    assert layer_remarks([]) == []
+    said = layer_remarks([layer(1, 5.0, 3), layer(2, 0.55, 0)])
+    assert said == [
+        "Rate and active units of the layers: z_1 5.00 nats and 3 of 4 units, z_2 0.55 nats and 0 of 4 units."
+    ]
+    assert "The model ignores z_2." in layer_remarks([layer(1, 5.0, 3), layer(2, 0.01, 0)])[1]
+    assert layer_remarks([layer(1, 5.0, None), layer(2, 0.01, None)]) == [
+        "Rate of the layers: z_1 5.00 nats, z_2 0.01 nats."
+    ]

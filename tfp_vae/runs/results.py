@@ -706,21 +706,26 @@ def refinement_keys(refine: Member | str, estimates: Estimates) -> dict[str, Any
     return {"refine": full_name(refine), **share}
 
 
+IDLE_RATE = 0.1
+"""A layer of z with a smaller rate, in nats, tells the decoder nothing about x."""
+
+
 def layer_remarks(layers: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a sentence about the layers of z, with a remedy if an upper one is idle. Empty if z has one layer."""
     if not layers:
         return []
+    counted = all(layer["active_units"] is not None for layer in layers)
     described = [
         f"z_{layer['layer']} {layer['rate']:.2f} nats"
-        + ("" if layer["active_units"] is None else f" and {layer['active_units']} of {layer['size']} units")
+        + (f" and {layer['active_units']} of {layer['size']} units" if counted else "")
         for layer in layers
     ]
-    idle = [f"z_{layer['layer']}" for layer in layers if layer["active_units"] == 0]
-    found = [f"Rate and active units of the layers: {', '.join(described)}."]
+    idle = [f"z_{layer['layer']}" for layer in layers if layer["active_units"] == 0 and layer["rate"] < IDLE_RATE]
+    found = [f"{'Rate and active units' if counted else 'Rate'} of the layers: {', '.join(described)}."]
     if idle and len(idle) < len(layers):
         found.append(
-            f"The model ignores {' and '.join(idle)}. `kl_warmup_epochs=20`, `free_bits=0.1` or `posterior=top-down` "
-            "may change that."
+            f"The model ignores {' and '.join(idle)}. A warm-up, free bits or the posterior top-down may change that: "
+            "`kl_warmup_epochs=20`, `free_bits=0.1`, `posterior=top-down`."
         )
     return found
 
