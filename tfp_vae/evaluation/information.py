@@ -214,7 +214,7 @@ def rate_per_layer(vae: VAE, x: Array | Batch, *, seed: Seed) -> np.ndarray | No
         model, values = vae.condition(batch_rows(batch, rows))
         q, p = model.encoder(values), model.prior()
         z = q.sample(LAYER_SAMPLES, seed=fold(seed, i))
-        ratios = BY_LAYER.log_prob(q, z) - BY_LAYER.log_prob(p, z)
+        ratios = BY_LAYER.log_ratio(q, p, z)
         total = total + np.asarray(ratios, np.float64).mean(axis=0).sum(axis=0)
     return np.asarray(total / len(batch.x))
 

@@ -118,7 +118,7 @@ class MonteCarloELBO(ELBOEstimator):
         del step
         draws = self._draw(vae, x, self.mc_samples, seed)
         rate_cost = cost(draws.q, draws.p, draws.z)
-        log_ratio = rate_cost.log_ratio(draws.q, draws.p, draws.z)
+        log_ratio = rate_cost.parts.log_ratio(draws.q, draws.p, draws.z)
         return elbo_of(draws.distortion, tf.reduce_mean(log_ratio, axis=0), rate_cost)
 
 

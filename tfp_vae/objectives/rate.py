@@ -84,6 +84,10 @@ class RateParts(NamedTuple):
     log_prob: Callable[[Distribution, Tensor], Tensor]
     kl_divergence: Callable[[Distribution, Distribution], Tensor]
 
+    def log_ratio(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+        """Return log q(z|x) - log p(z) by parts, [..., P]."""
+        return self.log_prob(q, z) - self.log_prob(p, z)
+
 
 def marginals(normal: Distribution) -> Distribution:
     """Return the Normals of each dimension of a diagonal Normal: batch [..., D], event [].
@@ -141,10 +145,6 @@ class RateCost(NamedTuple):
     parts: RateParts
     weights: Tensor
     constant: Tensor | float = 0.0
-
-    def log_ratio(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-        """Return log q(z|x) - log p(z) by parts, [..., P]."""
-        return self.parts.log_prob(q, z) - self.parts.log_prob(p, z)
 
     def weighted_sum(self, values: Tensor) -> Tensor:
         """Return sum_p weights_p values_p for values [..., P]."""

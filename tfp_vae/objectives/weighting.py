@@ -98,7 +98,7 @@ class Weighted(Objective):
             rates = tf.reduce_mean(parts.kl_divergence(q, p), axis=0)
         else:
             parts, free = BY_LAYER, tf.constant([self.free_bits * size for size in blocks], q.dtype)
-            rates = tf.reduce_mean(parts.log_prob(q, z) - parts.log_prob(p, z), axis=[0, 1])
+            rates = tf.reduce_mean(parts.log_ratio(q, p, z), axis=[0, 1])
         costly = tf.cast(tf.stop_gradient(rates) > free, q.dtype)
         return RateCost(parts, beta * costly, beta * tf.reduce_sum(free * (1 - costly)))
 

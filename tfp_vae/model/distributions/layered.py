@@ -17,7 +17,7 @@ from tfp_vae.core.types import Array, Tensor, TensorShape
 from tfp_vae.model.distributions.base import axis_sizes
 from tfp_vae.model.networks import Network, apply_to_last_axis
 
-__all__ = ["Conditional", "LayeredNormal", "Statistics", "conditionals", "merge", "merged"]
+__all__ = ["Conditional", "LayeredNormal", "Statistics", "conditionals", "merge", "merge_into"]
 
 
 class Statistics(NamedTuple):
@@ -59,7 +59,7 @@ def conditionals(networks: Sequence[Network], floor: float, temperature: float =
     return [functools.partial(conditional, network) for network in networks]
 
 
-def merged(own: Statistics, conditional: Conditional) -> Conditional:
+def merge_into(own: Statistics, conditional: Conditional) -> Conditional:
     """Return the conditional whose density is proportional to the product of a Normal and of another conditional."""
     return lambda before: merge(own, conditional(before))
 

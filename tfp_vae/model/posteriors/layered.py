@@ -199,11 +199,11 @@ class TopDown(LayeredPosterior):
 
     def __call__(self, params: Array) -> Distribution:
         """Return q(z|x), batch [B], event [D], from params [B, 2 D], the locs of all layers first."""
-        from tfp_vae.model.distributions.layered import LayeredNormal, Statistics, conditionals, merged
+        from tfp_vae.model.distributions.layered import LayeredNormal, Statistics, conditionals, merge_into
 
         loc, s = tf.split(params, 2, axis=-1)
         locs, scales = (tf.split(each, self.blocks, axis=-1) for each in (loc, SCALE_FLOOR + tf.nn.softplus(s)))
         *lower, top = map(Statistics, locs, scales)
-        others = map(merged, lower[::-1], conditionals(self.top_down, SCALE_FLOOR))
+        others = map(merge_into, lower[::-1], conditionals(self.top_down, SCALE_FLOOR))
         q: Distribution = LayeredNormal(top, tuple(others), self.blocks, "down")
         return q
