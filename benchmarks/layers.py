@@ -1,7 +1,8 @@
-"""`python -m benchmarks.layers`: whether a second layer of z raises log p(x) at equal training time.
+"""`python -m benchmarks.layers`: whether a second layer of z raises log p(x) at equal CPU time of training.
 
-Each model trains for the same number of seconds, by Adam at 1e-3 along a cosine. A short training of its own measures
-the time of its epochs before, after which the number of epochs is known.
+Each model trains for the same number of CPU seconds, by Adam at 1e-3 along a cosine. A short training of its own
+measures the time of its epochs before, after which the number of epochs is known. CPU time counts all threads, so
+other programs on the machine hardly change it.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ CASES = (
 
 @final
 class Clock(tv.training.Callback):
-    """Record the time at the end of each epoch."""
+    """Record the CPU time of the process at the end of each epoch."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -69,11 +70,11 @@ class Clock(tv.training.Callback):
     def epoch(self, training: Any) -> None:
         """Record the time."""
         del training
-        self.times.append(time.monotonic())
+        self.times.append(time.process_time())
 
 
 def train(case: Case, data: Dataset, hidden: tuple[int, ...], seconds: float, execution: str) -> tuple[tv.VAE, int]:
-    """Return the model after about this many seconds of training, and its number of epochs."""
+    """Return the model after about this many CPU seconds of training, and its number of epochs."""
     objective: tv.objectives.Objective = tv.objectives.OBJECTIVES.resolve(case.objective)
 
     def fit(vae: tv.VAE, epochs: int, objective: tv.objectives.Objective, clock: Clock) -> tv.VAE:
@@ -108,7 +109,7 @@ def measure(vae: tv.VAE, data: Dataset, examples: int, execution: str) -> dict[s
 @click.command()
 @click.option("--dataset", default="mnist", show_default=True, help="Grey images that are binarized in every step.")
 @click.option("--data-dir", help="Folder with the files of the data set.")
-@click.option("--seconds", default=900.0, show_default=True, help="Training time of each model.")
+@click.option("--seconds", default=900.0, show_default=True, help="CPU seconds of training of each model.")
 @click.option("--examples", default=10_000, show_default=True, help="Test examples, at most.")
 @click.option("--hidden", default="200,200", show_default=True, help="Widths of the layers of encoder and decoder.")
 @click.option("--execution", default="auto", show_default=True, help="How TensorFlow runs.")
@@ -116,7 +117,7 @@ def measure(vae: tv.VAE, data: Dataset, examples: int, execution: str) -> dict[s
 def main(
     dataset: str, data_dir: str | None, seconds: float, examples: int, hidden: str, execution: str, out: Path
 ) -> None:
-    """Compare models with one and with two layers of z at equal training time."""
+    """Compare models with one and with two layers of z at equal CPU time of training."""
     data = tv.data.load(dataset, data_dir=data_dir)
     widths = tuple(map(int, hidden.split(",")))
     results = json.loads(out.read_text()) if out.exists() else {}
