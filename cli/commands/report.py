@@ -37,8 +37,8 @@ from .. import console, options, output
 def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | None, plots: bool, as_json: bool) -> None:
     """Write a run as one HTML page that works offline.
 
-    The page shows the training and how to repeat it, the last evaluation with its errors, pictures and animations, the
-    configuration and the versions.
+    The page judges the run in words, and lets you move through latent space. It shows the learning curves, the last
+    evaluation with its errors, extremes, pictures and animations, the settings, and how to repeat the training.
     """
     path = output.check_path(out, (".html",))
     if not plots:
@@ -60,6 +60,10 @@ def command(run: str | None, runs_dir: str, data_dir: str | None, out: str | Non
                 reports.draw_run(
                     run_data, outdated, begin=begin, notify=lambda path: console.notice(f"picture: {path}")
                 )
+            explorer = reports.read_explorer(found)
+            if explorer is None or explorer.about != run_data.description:
+                begin("explorer", 1, 1)
+                reports.write_explorer(found, reports.explore(run_data))
     content = reports.html_page(found).encode(errors="replace")  # names may not be UTF-8
     output.write_bytes(found, path, "report.html", content)
     names = [picture.name for picture in reports.page_pictures(found)]

@@ -28,6 +28,7 @@ from tfp_vae.reports import RunData
 from tfp_vae.reports import drawing as gallery
 from tfp_vae.reports import run_data as module
 from tfp_vae.reports.pictures import DISCRETE, EVALUATION_PICTURES, RUN_PICTURES
+from tfp_vae.reports.walks import STEPS
 from tfp_vae.runs.examples import held_out_view
 from tfp_vae.runs.load import LoadedRun, sample
 from tfp_vae.runs.results import Assessment, Plan, assess, score
@@ -227,9 +228,9 @@ def test_traversals_change_one_dimension_through_its_quantiles(deep: RunData) ->
     means, dims = deep.embeddings.mean, np.sort(deep.active)
     assert len(dims) > 1
     start = min(means, key=lambda z: float(np.square(z - means.mean(axis=0)).sum()))
-    figure, levels = draw("traversals", deep), np.linspace(0.02, 0.98, gallery.STEPS)
+    figure, levels = draw("traversals", deep), np.linspace(0.02, 0.98, STEPS)
     for row, d in enumerate(dims):
-        for column in (0, 4, gallery.STEPS - 1):
+        for column in (0, 4, STEPS - 1):
             z = start.copy()
             z[d] = norm.ppf(levels[column])
             np.testing.assert_allclose(tile(figure, row, column), deep.decode(z)[..., 0], atol=1e-5)

@@ -1,8 +1,9 @@
 """Reports: the pictures of a run and its HTML page.
 
 `pictures` holds `PICTURES`, the table of all pictures. `drawing` has one function for each of them, those of tables
-from `tables`, and `run_data` the results that they share. `page` fills the HTML page, and `repeat_command` writes the
-command that repeats a training. To add a picture, write the function of its name in `drawing` and add one entry to
+from `tables`, and `run_data` the results that they share. `page` fills the HTML page with the files that `assets`
+reads. `explorer` computes the part that you can explore, `verdicts` judges a run in words, and `repeat_command` writes
+the command that repeats a training. To add a picture, write the function of its name in `drawing` and add one entry to
 `PICTURES`. The command line and the page then include it. Copy its `document_row` into `docs/pictures.md`, which a test
 checks.
 """
@@ -15,45 +16,59 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from tfp_vae.reports.drawing import applicable, draw_evaluation, draw_run
+    from tfp_vae.reports.explorer import Explorer, explore, read_explorer, write_explorer
     from tfp_vae.reports.page import html_page, page_pictures, pictures_for, pictures_to_redraw
     from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES, RUN_PICTURES, Need, Picture
     from tfp_vae.reports.repeat_command import portable, training_command
     from tfp_vae.reports.run_data import RunData
+    from tfp_vae.reports.verdicts import Verdict, verdicts
 
 _PLACES = {
     "EVALUATION_PICTURES": "pictures",
+    "Explorer": "explorer",
     "Need": "pictures",
     "PICTURES": "pictures",
     "Picture": "pictures",
     "RUN_PICTURES": "pictures",
     "RunData": "run_data",
+    "Verdict": "verdicts",
     "applicable": "drawing",
     "draw_evaluation": "drawing",
     "draw_run": "drawing",
+    "explore": "explorer",
     "html_page": "page",
     "page_pictures": "page",
     "pictures_for": "page",
     "pictures_to_redraw": "page",
     "portable": "repeat_command",
+    "read_explorer": "explorer",
     "training_command": "repeat_command",
+    "verdicts": "verdicts",
+    "write_explorer": "explorer",
 }
 
 __all__ = [
     "EVALUATION_PICTURES",
     "PICTURES",
     "RUN_PICTURES",
+    "Explorer",
     "Need",
     "Picture",
     "RunData",
+    "Verdict",
     "applicable",
     "draw_evaluation",
     "draw_run",
+    "explore",
     "html_page",
     "page_pictures",
     "pictures_for",
     "pictures_to_redraw",
     "portable",
+    "read_explorer",
     "training_command",
+    "verdicts",
+    "write_explorer",
 ]
 
 if not TYPE_CHECKING:  # so that type checkers refuse unknown names

@@ -35,6 +35,7 @@ from tfp_vae.plots.canvas import Figure
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, RUN_PICTURES
 from tfp_vae.reports.run_data import IW_SAMPLES, RunData
 from tfp_vae.reports.tables import associations, columns, imputation, unusual_cells
+from tfp_vae.reports.walks import walks
 from tfp_vae.runs.folder.records import which_evaluation
 from tfp_vae.runs.frames import reel, spread_rows
 from tfp_vae.runs.load import sample
@@ -48,9 +49,6 @@ SAMPLES, RECONSTRUCTIONS, MANIFOLD_SIDE = 64, 12, 20
 
 MOST_DIMENSIONS = 16
 """Largest number of latent dimensions in one picture."""
-
-STEPS, TRAVERSED = 11, (0.02, 0.98)
-"""Steps of a traversal, and the quantiles of the prior at its ends."""
 
 PATHS, PATH_STEPS = 8, 9
 """Number of interpolations, and of steps in each."""
@@ -146,24 +144,14 @@ def manifold(run_data: RunData) -> Figure:
 
 
 def traversals(run_data: RunData) -> Figure:
-    """Draw walks along each active dimension, from the 2% to the 98% quantile of the prior.
-
-    All walks start at the most typical test example, whose posterior mean is nearest to the mean of all. The other
-    dimensions stay fixed. If z has layers, those below a dimension are the prior's means given it.
-    """
-    means = run_data.embeddings.mean
-    dims = run_data.active[: MOST_DIMENSIONS if run_data.has_images else images.MOST_MAPS]
-    more = f" (the {len(dims)} most active of {len(run_data.active)})" if len(dims) < len(run_data.active) else ""
-    dims = dims if more else np.sort(dims)
-    typical = means[np.square(means - means.mean(axis=0)).sum(axis=1).argmin()]
-    levels = np.linspace(*TRAVERSED, STEPS)
-    z = np.tile(typical, (len(dims), STEPS, 1))
-    z[np.arange(len(dims)), :, dims] = latent.prior_quantiles(run_data.of_one_context, levels, run_data.seed)[:, dims].T
-    z = latent.with_layers_below(run_data.of_one_context, z, dims)
+    """Draw walks along each active dimension, see `walks`."""
+    found = walks(run_data, MOST_DIMENSIONS if run_data.has_images else images.MOST_MAPS)
+    some = len(found.dims) < len(run_data.active)
+    more = f" (the {len(found.dims)} most active of {len(run_data.active)})" if some else ""
     return images.strips(
-        run_data.shown(run_data.decode(z)),
-        [f"$z_{{{d + 1}}}$" + run_data.layer_of(d) for d in dims],
-        [f"{level:.0%}" for level in levels],
+        run_data.shown(run_data.decode(found.z)),
+        [f"$z_{{{d + 1}}}$" + run_data.layer_of(d) for d in found.dims],
+        [f"{level:.0%}" for level in found.levels],
         f"E[x|z] along each active dimension{more}",
         "quantile of the prior",
         **run_data.look,

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import base64
 import json
-import re
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from tfp_vae.core.errors import RunError
 from tfp_vae.core.registry import check_keywords
@@ -22,21 +22,24 @@ from tfp_vae.evaluation.metrics import Place, metrics_of, significant
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.plots.animations import last_frame
 from tfp_vae.plots.canvas import description
+from tfp_vae.reports.explorer.records import Explorer, read_explorer
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES
 from tfp_vae.reports.repeat_command import command_pieces, obstacle, portable
+from tfp_vae.reports.verdicts import verdicts
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import SETTINGS, RunConfig
 from tfp_vae.runs.folder.records import which_evaluation
+from tfp_vae.runs.frames import spread_rows
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.tables.choices import describe_kinds
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-
 __all__ = [
     "SECTIONS",
+    "Extreme",
     "MetricRow",
     "PagePicture",
+    "curve_values",
+    "extremes_of",
     "html_page",
     "metric_rows",
     "page_pictures",
@@ -44,7 +47,7 @@ __all__ = [
     "pictures_for",
     "pictures_to_redraw",
     "setting_rows",
-    "with_code",
+    "thinned",
 ]
 
 LARGEST_PICTURE = 1 << 26
@@ -56,15 +59,45 @@ MIME = {".png": "image/png", ".gif": "image/gif"}
 DAMAGED = "{path}: this picture is damaged. Draw it again with `draw_run`."
 
 SECTIONS = {
-    "Training": "training.html",
+    "Verdict": "verdict.html",
+    "Latent space": "explore.html",
+    "Learning curves": "curves.html",
     "Evaluation": "evaluation.html",
+    "Extremes": "extremes.html",
     "Pictures": "pictures.html",
+    "Settings": "settings.html",
     "How to repeat it": "repeat.html",
 }
 """Titles of the sections of a page, in order, and the templates that fill them."""
 
 ELBO_TERMS = {"ELBO": "elbo", "distortion": "distortion", "rate": "rate"}
 """Labels of the terms after the last epoch, and their keys in `training.json`."""
+
+STATES = {"good": "Good", "check": "Check", "unknown": "Unknown"}
+"""The states of verdicts as words."""
+
+SHOWN_ABOVE = ("learning-curves", "latent-scatter")
+"""Pictures whose content a script shows in another section. They are hidden if it runs, except on paper."""
+
+MOST_EPOCHS, MOST_ROWS, MOST_EXTREMES = 2_000, 40, 20
+"""The most epochs of a curve and of its table, and the most examples at each end of the table of extremes."""
+
+
+class Extreme(NamedTuple):
+    """A test example with a very low or high log p(x).
+
+    rank: its rank by log p(x), from 1 for the least likely.
+    place: its index in the explorer.
+    name: its name in the source.
+    label: the name of its class, or empty.
+    log_px: nats.
+    """
+
+    rank: int
+    place: int
+    name: str
+    label: str
+    log_px: float
 
 
 class MetricRow(NamedTuple):
@@ -106,47 +139,48 @@ def html_page(run: Run) -> str:
     Raises:
       RunError: a file of the run is missing or damaged.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from tfp_vae.reports import assets
 
     training, record, environment = run.training_result(), run.evaluation(), run.environment()
     evaluation = None if record is None else record.model_dump()
     config = portable(run.config())
     data, latent_dim = config.data, config.model.latent_dim
     size = "x".join(map(str, data.event_shape)) + " values" * (len(data.event_shape) == 1)
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters["with_code"] = with_code
-    return templates.get_template("report.html").render(
-        name=run.folder.resolve().name,
-        folder=shlex.quote(run.folder.name if run.folder.is_absolute() else str(run.folder)),
-        summary=(
+    epochs, explorer = run.metrics(), read_explorer(run)
+    values: dict[str, object] = {
+        "name": run.folder.resolve().name,
+        "folder": shlex.quote(run.folder.name if run.folder.is_absolute() else str(run.folder)),
+        "summary": (
             f"A variational autoencoder with {latent_dim} latent dimension{'s' * (latent_dim > 1)}, trained on "
             f"{data.splits.get('train', 0):,} examples of {size} from {data.dataset}."
         ),
-        sections=SECTIONS,
-        status=run.status(),
-        settings=setting_rows(config),
-        terms=ELBO_TERMS,
-        training=training,
-        evaluation=evaluation,
-        evaluation_name=evaluation and which_evaluation(evaluation),
-        metrics=metric_rows(evaluation),
-        headline=metric_rows(evaluation, "headline"),
-        significant=significant,
-        anomalies=run.anomaly_evaluation(),
-        pictures=page_pictures(run),
-        command=" \\\n  ".join(command_pieces(config)),
-        obstacle=obstacle(config),
-        environment=environment,
-        fingerprint=data.fingerprint,
-        has_paths=run.config().data != data,
-        configuration=json.dumps(config.model_dump(mode="json"), indent=2),
-    )
+        "sections": SECTIONS,
+        "status": run.status(),
+        "settings": setting_rows(config),
+        "terms": ELBO_TERMS,
+        "training": training,
+        "evaluation": evaluation,
+        "evaluation_name": evaluation and which_evaluation(evaluation),
+        "metrics": metric_rows(evaluation),
+        "headline": metric_rows(evaluation, "headline"),
+        "significant": significant,
+        "anomalies": run.anomaly_evaluation(),
+        "pictures": page_pictures(run),
+        "command": " \\\n  ".join(command_pieces(config)),
+        "obstacle": obstacle(config),
+        "environment": environment,
+        "fingerprint": data.fingerprint,
+        "has_paths": run.config().data != data,
+        "configuration": json.dumps(config.model_dump(mode="json"), indent=2),
+        "verdicts": verdicts(run),
+        "states": STATES,
+        "explorer": explorer,
+        "extremes": extremes_of(explorer),
+        "epochs": thinned(epochs, MOST_ROWS),
+        "shown_above": SHOWN_ABOVE if explorer is not None and explorer.map is not None else SHOWN_ABOVE[:1],
+        "data": assets.as_json({"curves": curve_values(epochs), "explorer": explorer and explorer.model_dump()}),
+    }
+    return assets.render("report.html", values)
 
 
 def setting_rows(config: RunConfig) -> list[tuple[str, str]]:
@@ -182,18 +216,33 @@ def metric_rows(evaluation: Mapping[str, Any] | None, place: Place = "report") -
     ]
 
 
-def with_code(text: str) -> Markup:
-    """Return a message of the library as HTML, with the text in backticks as code.
+def thinned(epochs: Sequence[Mapping[str, Any]], most: int) -> Sequence[Mapping[str, Any]]:
+    """Return at most `most` records of epochs, evenly spread, with the first and the last."""
+    return [epochs[i] for i in spread_rows(len(epochs), most)] if epochs else []
 
-    ```python
-    from tfp_vae.reports.page import with_code
 
-    with_code("Use `iw_samples=100` or more.")  # Use <code>iw_samples=100</code> or more.
-    ```
-    """
-    from markupsafe import Markup, escape
+def curve_values(epochs: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]] | None:
+    """Return the values of the learning curves by name, or None before the first epoch. Those not finite are None."""
+    if not epochs:
+        return None
+    shown = thinned(epochs, MOST_EPOCHS)
+    names = ["epoch", *(prefix + key for key in ELBO_TERMS.values() for prefix in ("", "validation_"))]
+    return {name: [line[name] if math.isfinite(line[name]) else None for line in shown] for name in names}
 
-    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+def extremes_of(explorer: Explorer | None) -> list[Extreme]:
+    """Return the least and the most likely test examples, the least likely first. Unknown log p(x) are left out."""
+    if explorer is None:
+        return []
+    points = explorer.points
+    known = [(value, i) for i, value in enumerate(points.log_px) if value is not None]
+    ranked = list(enumerate(sorted(known), 1))
+    shown = ranked if len(ranked) <= 2 * MOST_EXTREMES else ranked[:MOST_EXTREMES] + ranked[-MOST_EXTREMES:]
+    labels = points.labels
+    return [
+        Extreme(rank, i, points.names[i], "" if labels is None else explorer.classes[labels[i]].name, value)
+        for rank, (value, i) in shown
+    ]
 
 
 @check_keywords
