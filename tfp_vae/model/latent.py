@@ -135,6 +135,8 @@ class Capabilities(NamedTuple):
       entropy and its KL to another such distribution are exact, and its samples have a relaxation.
     bits: each of these dimensions is a bit.
     layers: it is a `model.distributions.layered.LayeredNormal`, whose density is a product over the layers of z.
+    mixture: it is a `model.distributions.mixtures.NormalMixture`, whose mean is exact. A gradient passes through
+      samples of each component, but not through the choice of a component.
     """
 
     normal: bool = False
@@ -144,11 +146,12 @@ class Capabilities(NamedTuple):
     codes: bool = False
     bits: bool = False
     layers: bool = False
+    mixture: bool = False
 
     @property
     def exact_mean(self) -> bool:
         """Whether the mean and the standard deviations are exact."""
-        return self.normal or self.codes
+        return self.normal or self.codes or self.mixture
 
     def closed_form_kl(self, other: Capabilities) -> bool:
         """Return whether the KL from this family to another is exact: both are multivariate Normals, or both codes."""

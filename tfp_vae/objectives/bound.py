@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import math
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, cast, final
 
 import pydantic
 
@@ -21,10 +21,27 @@ from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.objectives.rate import NO_CLOSED_FORM, has_closed_form_rate
 
 if TYPE_CHECKING:
+    from tfp_vae.model.distributions.mixtures import NormalMixture
     from tfp_vae.model.latent import Capabilities
     from tfp_vae.model.vae import VAE
 
-__all__ = ["Bound", "Draws", "Objective", "SampleCount", "log_mean_exp", "mean_terms", "no_value"]
+__all__ = [
+    "NO_COMPONENTS",
+    "Bound",
+    "Draws",
+    "Objective",
+    "SampleCount",
+    "average",
+    "log_mean_exp",
+    "mean_terms",
+    "no_value",
+    "samples_of",
+]
+
+NO_COMPONENTS = (
+    "{} cannot train {}, because the choice of a component has no gradient. Choose an objective that samples every "
+    "component, such as `objective=monte-carlo-elbo` or iwae."
+)
 
 SampleCount = Annotated[int, pydantic.Field(ge=1, le=100_000)]
 """A number of samples per example."""
@@ -54,17 +71,34 @@ class Draws(NamedTuple):
     p: p(z).
     z: samples of q, [S, B, D].
     log_px: log p(x|z), [S, B].
+    log_shares: logarithms of the shares of the samples in an average, [S, B], for samples of each component of a
+      mixture. None if all are alike.
     """
 
     q: Distribution
     p: Distribution
     z: Tensor
     log_px: Tensor
+    log_shares: Tensor | None = None
 
     @property
     def distortion(self) -> Tensor:
-        """-1/S sum_s log p(x|z_s), [B]."""
-        return -tf.reduce_mean(self.log_px, axis=0)
+        """The average of -log p(x|z_s), [B]."""
+        return -self.average(self.log_px)
+
+    def average(self, values: Tensor) -> Tensor:
+        """Return the average over the samples, for values [S, B] or by parts, [S, B, P]."""
+        return average(values, self.log_shares)
+
+    def log_average(self, log_w: Tensor) -> Tensor:
+        """Return the logarithm of the average of exp(log_w) over the samples, [S, B] -> [B]."""
+        if self.log_shares is None:
+            return log_mean_exp(log_w, log_w.shape[0])
+        return tf.reduce_logsumexp(log_w + self.log_shares, axis=0)
+
+    def terms(self, log_ratio: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the distortion and the rate, [B] each, given log q(z|x) - log p(z) of the samples, [S, B]."""
+        return self.distortion, self.average(log_ratio)
 
     def log_ratio(self) -> Tensor:
         """Return log q(z|x) - log p(z), [S, B].
@@ -95,6 +129,9 @@ class Objective(abc.ABC):
     needs_reparameterized_posterior: ClassVar[bool] = True
     """Whether the gradient reaches the encoder through the samples of z."""
 
+    samples_components: ClassVar[bool] = False
+    """Whether it samples every component of a mixture, so it needs no gradient of the choice of one."""
+
     needs_codes: ClassVar[bool] = False
     """Whether z must consist of independent codes."""
 
@@ -105,8 +142,12 @@ class Objective(abc.ABC):
     @final
     def trains(cls, posterior: Capabilities) -> bool:
         """Return whether this objective can train a posterior with these capabilities."""
-        has_gradient = posterior.reparameterized or not cls.needs_reparameterized_posterior
+        has_gradient = posterior.reparameterized or not cls._needs_reparameterized(posterior)
         return has_gradient and cls._has_codes(posterior)
+
+    @classmethod
+    def _needs_reparameterized(cls, posterior: Capabilities) -> bool:
+        return cls.needs_reparameterized_posterior and not (cls.samples_components and posterior.mixture)
 
     @classmethod
     @final
@@ -191,15 +232,17 @@ class Objective(abc.ABC):
                 f"{type(self).__name__} is an upper bound on log p(x), so maximizing it does not fit the model. "
                 "Train with a lower bound, such as `objective=elbo`."
             )
-        if not self.needs_reparameterized_posterior:
-            return
         posterior = vae.encoder.posterior
+        if not self._needs_reparameterized(posterior.capabilities):
+            return
         name, need = type(posterior).__name__, f"{type(self).__name__} needs a reparameterized posterior"
         if posterior.latent.discrete and not posterior.capabilities.reparameterized:
             raise UsageError(
                 f"{need}, but samples of the discrete z of {name} have no gradient. Choose an objective for it, such "
                 "as `objective=gumbel-softmax` or rloo."
             )
+        if posterior.capabilities.mixture:
+            raise UsageError(NO_COMPONENTS.format(type(self).__name__, name))
         if not posterior.capabilities.reparameterized:
             raise UsageError(
                 f"{need}, but {name} does not declare that a gradient flows through its samples. Choose another, such "
@@ -220,10 +263,28 @@ class Objective(abc.ABC):
             raise UsageError(NO_CLOSED_FORM)
 
     def _draw(self, vae: VAE, x: Array, samples: int, seed: Seed) -> Draws:
-        """Draw z [S, B, D] from q(z|x) and decode it: one pass of the encoder and S of the decoder per example."""
+        """Draw z from q(z|x) and decode it: one pass of the encoder and S of the decoder per example.
+
+        There are as many samples of every component of a mixture.
+        """
         q = vae.encoder(x)
-        z = q.sample(samples, seed=seed)
-        return Draws(q, vae.prior(), z, vae.decoder(z).log_prob(x))
+        z, log_shares = samples_of(vae, q, samples, seed)
+        return Draws(q, vae.prior(), z, vae.decoder(z).log_prob(x), log_shares)
+
+
+def samples_of(vae: VAE, q: Distribution, samples: int, seed: Seed) -> tuple[Tensor, Tensor | None]:
+    """Return differentiable samples of q(z|x), [S, B, D], and the logarithms of their shares if q is a mixture."""
+    if vae.encoder.posterior.capabilities.mixture:
+        return cast("NormalMixture", q).stratified(samples, seed)
+    return q.sample(samples, seed=seed), None
+
+
+def average(values: Tensor, log_shares: Tensor | None) -> Tensor:
+    """Return the average over samples [S, B] or [S, B, P], each with its share if there are shares [S, B]."""
+    if log_shares is None:
+        return tf.reduce_mean(values, axis=0)
+    shares = tf.exp(log_shares)
+    return tf.reduce_sum((shares if len(values.shape) == 2 else shares[..., tf.newaxis]) * values, axis=0)
 
 
 def mean_terms(log_px: Tensor, log_ratio: Tensor) -> tuple[Tensor, Tensor]:

@@ -75,6 +75,7 @@ class ELBO(ELBOEstimator):
     """
 
     needs_closed_form_rate: ClassVar[bool] = True
+    samples_components: ClassVar[bool] = True
     mc_samples: SampleCount = field(default=1, kw_only=True)
 
     def _estimate(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor, cost: CostFunction) -> Bound:
@@ -112,6 +113,7 @@ class MonteCarloELBO(ELBOEstimator):
         inference.
     """
 
+    samples_components: ClassVar[bool] = True
     mc_samples: SampleCount = field(default=1, kw_only=True)
 
     def _estimate(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor, cost: CostFunction) -> Bound:
@@ -119,7 +121,7 @@ class MonteCarloELBO(ELBOEstimator):
         draws = self._draw(vae, x, self.mc_samples, seed)
         rate_cost = cost(draws.q, draws.p, draws.z)
         log_ratio = rate_cost.parts.log_ratio(draws.q, draws.p, draws.z)
-        return elbo_of(draws.distortion, tf.reduce_mean(log_ratio, axis=0), rate_cost)
+        return elbo_of(draws.distortion, draws.average(log_ratio), rate_cost)
 
 
 @check_keywords

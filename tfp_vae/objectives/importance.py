@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import field
-from typing import TYPE_CHECKING, Annotated, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, final
 
 import pydantic
 
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import record
 from tfp_vae.core.types import Array, Seed, Tensor
-from tfp_vae.objectives.bound import Bound, Objective, SampleCount, log_mean_exp, mean_terms
+from tfp_vae.objectives.bound import Bound, Draws, Objective, SampleCount, log_mean_exp
 
 if TYPE_CHECKING:
     from tfp_vae.model.vae import VAE
@@ -40,14 +41,14 @@ class IWAE(Objective):
       Rainforth et al. (2018), Tighter variational bounds are not necessarily better.
     """
 
+    samples_components: ClassVar[bool] = True
     mc_samples: SampleCount = field(default=5, kw_only=True)
 
     def _bound(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor) -> Bound:
         del step
         draws = self._draw(vae, x, self.mc_samples, seed)
         log_ratio = draws.log_ratio()
-        value = log_mean_exp(draws.log_px - log_ratio, self.mc_samples)
-        return Bound(value, *mean_terms(draws.log_px, log_ratio))
+        return Bound(draws.log_average(draws.log_px - log_ratio), *draws.terms(log_ratio))
 
 
 @final
@@ -68,6 +69,7 @@ class MIWAE(Objective):
       Rainforth et al. (2018), Tighter variational bounds are not necessarily better.
     """
 
+    samples_components: ClassVar[bool] = True
     outer_samples: SampleFactor = field(default=2, kw_only=True)
     inner_samples: SampleFactor = field(default=5, kw_only=True)
 
@@ -75,9 +77,18 @@ class MIWAE(Objective):
         del step
         draws = self._draw(vae, x, self.outer_samples * self.inner_samples, seed)
         log_ratio = draws.log_ratio()
-        log_w = tf.reshape(draws.log_px - log_ratio, [self.inner_samples, self.outer_samples, -1])
+        log_w = draws.log_px - log_ratio
+        if draws.log_shares is not None:
+            log_w = self._over_components(log_w + draws.log_shares)
+        log_w = tf.reshape(log_w, [self.inner_samples, self.outer_samples, -1])
         value = tf.reduce_mean(log_mean_exp(log_w, self.inner_samples), axis=0)
-        return Bound(value, *mean_terms(draws.log_px, log_ratio))
+        return Bound(value, *draws.terms(log_ratio))
+
+    def _over_components(self, log_w: Tensor) -> Tensor:
+        """Return the logarithms of the sums over components, [M K, B], given weights times shares."""
+        count = self.outer_samples * self.inner_samples
+        by_component = tf.reshape(log_w, [count, log_w.shape[0] // count, -1])
+        return tf.reduce_logsumexp(by_component, axis=1) + math.log(count)
 
 
 @final
@@ -99,6 +110,7 @@ class Renyi(Objective):
       Li and Turner (2016), Renyi divergence variational inference.
     """
 
+    samples_components: ClassVar[bool] = True
     alpha: Annotated[float, pydantic.Field(ge=0, le=1_000, allow_inf_nan=False)] = field(default=0.5, kw_only=True)
     mc_samples: SampleCount = field(default=5, kw_only=True)
 
@@ -106,10 +118,10 @@ class Renyi(Objective):
         del step
         draws = self._draw(vae, x, self.mc_samples, seed)
         log_ratio = draws.log_ratio()
-        return Bound(self._value(draws.log_px - log_ratio), *mean_terms(draws.log_px, log_ratio))
+        return Bound(self._value(draws, draws.log_px - log_ratio), *draws.terms(log_ratio))
 
-    def _value(self, log_w: Tensor) -> Tensor:
+    def _value(self, draws: Draws, log_w: Tensor) -> Tensor:
         power = 1 - self.alpha
         if abs(power) < 1e-4:  # the limit, because rounding errors would dominate the quotient in float32
-            return tf.reduce_mean(log_w, axis=0)
-        return log_mean_exp(power * log_w, self.mc_samples) / power
+            return draws.average(log_w)
+        return draws.log_average(power * log_w) / power

@@ -7,12 +7,21 @@ zero or known, is removed.
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, final
 
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import record
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
-from tfp_vae.objectives.bound import Bound, Objective, SampleCount, log_mean_exp, mean_terms
+from tfp_vae.objectives.bound import (
+    Bound,
+    Objective,
+    SampleCount,
+    average,
+    log_mean_exp,
+    mean_terms,
+    no_value,
+    samples_of,
+)
 from tfp_vae.objectives.elbo import ELBOEstimator, elbo_of
 from tfp_vae.objectives.rate import CostFunction, RateCost, unweighted_cost
 
@@ -42,15 +51,21 @@ class StickingTheLanding(ELBOEstimator):
         inference.
     """
 
+    samples_components: ClassVar[bool] = True
     mc_samples: SampleCount = field(default=1, kw_only=True)
 
     def _estimate(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor, cost: CostFunction) -> Bound:
         del step
         path = sample_path(vae, x, vae.encoder(x), self.mc_samples, seed, cost)
-        even = tf.ones_like(path.log_px) / self.mc_samples
-        distortion, rates = -tf.reduce_mean(path.log_px, axis=0), tf.reduce_mean(path.log_ratios, axis=0)
-        plain = elbo_of(distortion, rates, path.cost)
-        return plain._replace(value=path.with_gradient(plain.value, even, even))
+        distortion, rates = (average(each, path.log_shares) for each in (path.log_px, path.log_ratios))
+        plain = elbo_of(-distortion, rates, path.cost)
+        if path.log_shares is None:
+            even = tf.ones_like(path.log_px) / self.mc_samples
+            return plain._replace(value=path.with_gradient(plain.value, even, even))
+        shares = tf.exp(path.log_shares)
+        gain = tf.stop_gradient(path.log_px - path.cost.weighted_sum(path.log_ratios))
+        choice = no_value(tf.reduce_sum(gain * shares, axis=0))  # the weights of the components learn from it
+        return plain._replace(value=path.with_gradient(plain.value, shares, shares) + choice)
 
 
 @final
@@ -97,6 +112,7 @@ class Path(NamedTuple):
     cost: cost of the rate, by the same parts.
     model: log p(x|z) + weighted log p(z), [S, B], from which decoder and prior learn.
     slope: d [log p(x|z) - weighted log_ratios] / d z, held fixed, [S, B, D].
+    log_shares: see `Draws`.
     """
 
     z: Tensor
@@ -105,6 +121,7 @@ class Path(NamedTuple):
     cost: RateCost
     model: Tensor
     slope: Tensor
+    log_shares: Tensor | None
 
     def with_gradient(self, value: Tensor, model_weights: Tensor, path_weights: Tensor) -> Tensor:
         """Return `value` [B] with the gradient of sum_s model_weights model + path_weights slope . z.
@@ -127,7 +144,7 @@ def sample_path(vae: VAE, x: Array, q: Distribution, samples: int, seed: Seed, c
     to z, in addition to the step's own.
     """
     p = vae.prior()
-    z = q.sample(samples, seed=seed)
+    z, log_shares = samples_of(vae, q, samples, seed)
     fixed = tf.stop_gradient(z)
     rate_cost = cost(q, p, fixed)
     with tf.GradientTape() as tape:
@@ -137,4 +154,4 @@ def sample_path(vae: VAE, x: Array, q: Distribution, samples: int, seed: Seed, c
         total = log_px - rate_cost.weighted_sum(log_ratios)
     slope = tf.stop_gradient(tape.gradient(total, fixed))
     model = log_px + rate_cost.weighted_sum(log_pz)
-    return Path(z, log_px, tf.stop_gradient(log_ratios), rate_cost, model, slope)
+    return Path(z, log_px, tf.stop_gradient(log_ratios), rate_cost, model, slope, log_shares)

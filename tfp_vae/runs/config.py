@@ -59,6 +59,7 @@ from tfp_vae.model.networks import NETWORKS
 from tfp_vae.model.posteriors import POSTERIORS, Posterior
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.objectives import OBJECTIVES, has_closed_form_rate, has_separate_rates
+from tfp_vae.objectives.bound import NO_COMPONENTS
 from tfp_vae.objectives.rate import NO_CLOSED_FORM, NO_SEPARATE_RATES
 from tfp_vae.runs.tables.choices import common_likelihood
 from tfp_vae.training.callbacks import CALLBACKS
@@ -1257,6 +1258,8 @@ def check_objective(posterior: type[Posterior], name: str, objective: str) -> No
     """
     has, wanted = posterior.capabilities, OBJECTIVES[objective]
     wanted.check_codes(has, name=f"`objective={objective}`", found=f"`posterior={name}`")
+    if has.mixture and not wanted.trains(has):
+        raise UsageError(NO_COMPONENTS.format(f"`objective={objective}`", f"`posterior={name}`"))
     if has.codes and not wanted.trains(has):
         usual = SPECIAL_SPACES["codes"].objective
         others = [key for key, each in OBJECTIVES.items() if each.trains(has) and key != usual]
