@@ -1,10 +1,11 @@
 """Distributions and bijectors that TFP lacks, has in a slower form, or samples with other noise.
 
 `normals` holds the multivariate Normals over z, `layered` z in layers, `codes` the discrete distributions over z,
-`flows` the bijectors of normalizing flows and `mixtures` the even mixture. `bernoulli`, `beta`, `columns`, `counts` and
-`levels` serve the likelihoods of those names, and `saddle` holds the terms of accurate densities. `points` holds
-integrals over a missing cell, and `masks` the joint distribution of observed cells and their mask. Each module needs
-TensorFlow, so import it where you use it. To add a distribution, write a module here with a test against scipy or TFP.
+`flows` the bijectors of normalizing flows and `mixtures` the even mixture. `bernoulli`, `beta`, `columns`, `counts`,
+`levels` and `student` serve the likelihoods of those names, and `saddle` holds the terms of accurate densities.
+`points` holds integrals over a missing cell, and `masks` the joint distribution of observed cells and their mask.
+Each module needs TensorFlow, so import it where you use it. To add a distribution, write a module here with a test
+against scipy or TFP.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         normals,
         points,
         saddle,
+        student,
     )
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "normals",
     "points",
     "saddle",
+    "student",
 ]
 
 if not TYPE_CHECKING:  # so that type checkers refuse unknown names

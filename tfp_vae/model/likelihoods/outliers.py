@@ -124,6 +124,8 @@ class StudentT(OutlierLikelihood):
 
     def elementwise(self, params: Tensor) -> Distribution:
         """Return Student's t distributions of params [..., *event_shape, 2]."""
+        from tfp_vae.model.distributions.student import StudentT as Elements
+
         df = tf.constant(self.df, params.dtype)
-        elements: Distribution = tfd.StudentT(df, params[..., 0], positive(params[..., 1], self.floor))
+        elements: Distribution = Elements(df, params[..., 0], positive(params[..., 1], self.floor))
         return elements
