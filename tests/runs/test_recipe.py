@@ -40,6 +40,7 @@ from tfp_vae.runs.recipe import (
     likelihoods_that_fit,
     plan,
     reload,
+    still_open,
     suit,
 )
 
@@ -359,6 +360,28 @@ class TestChoices:
         assert choose(facts, open_training=["epochs"]).training == {"epochs": 150}
         alone = replace(facts, splits={"train": facts.train})
         assert "early_stopping" not in choose(alone, open_training=OPEN_TRAINING).training
+
+    def test_groups_far_apart_get_a_mixture_as_prior_unless_a_setting_keeps_the_usual_objective(
+        self, rng: np.random.Generator
+    ) -> None:
+        x = 20.0 * rng.integers(2, size=(1_500, 1)) + rng.normal(size=(1_500, 3))
+        facts = dataset(x).profile
+        chosen = choose(facts, open_training=OPEN_TRAINING)
+        assert str(chosen.model.prior) == "normal-mixture:components=10"
+        assert str(chosen.training["objective"]) == "iwae:mc_samples=5"
+        assert {"prior", "objective"} == {note.setting for note in chosen.notes if "far apart" in note.text}
+        for training in (TrainingConfig(beta=0.5), TrainingConfig(objective="elbo:mc_samples=5")):
+            assert "objective" not in still_open(OPEN_TRAINING, training)
+        assert "objective" not in still_open(OPEN_TRAINING, TrainingConfig(), is_conditional=True)
+        kept = [
+            choose(facts),  # without a training, so its objective is not open
+            choose(facts, open_choices=[name for name in OPEN if name != "prior"], open_training=OPEN_TRAINING),
+            choose(facts, ModelConfig(posterior="real-nvp"), open_training=OPEN_TRAINING),
+            choose(dataset(x[::2]).profile, open_training=OPEN_TRAINING),
+            choose(dataset(x / 20 % 1).profile, open_training=OPEN_TRAINING),
+        ]
+        assert {recipe.model.prior.name for recipe in kept} == {"standard-normal"}
+        assert not any("objective" in recipe.training for recipe in kept)
 
     @pytest.mark.parametrize(
         ("columns", "share", "likelihood", "latents"),

@@ -18,6 +18,7 @@ import numpy as np
 from tfp_vae.core.display import plural
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.supports import BINARY, COUNTS, FINITE, UNIT, Support, looks_like_ink
+from tfp_vae.data.separation import separation
 
 if TYPE_CHECKING:
     from tfp_vae.data.dataset import Dataset
@@ -81,6 +82,9 @@ BACKGROUND = 1 / 3
 
 LARGE_BACKGROUND = 3 / 4
 """The same for larger images, because many large photos have a black background."""
+
+LEAST_GROUPED, MOST_GROUPED = 1_000, 64
+"""Groups are looked for among at least this many vectors, of at most this many values."""
 
 MOST_ENDS = 65_536
 """Ends are found for examples of at most this many values."""
@@ -174,6 +178,8 @@ class Facts:
     log_totals: the mean and the standard deviation of the logarithm of the total of an example, if the values are
       counts. A total of 0 counts as one half. None for other values.
     rare: the number of elements with two distinct values, one of them rare, see `RARE`. 0 if `ends` are not found.
+    apart: how far groups of the examples lie apart, see `separation.separation`. 0 if they are not vectors of real
+      values, or fewer than 1,000, or of more than 64 values.
     """
 
     size: int
@@ -187,6 +193,7 @@ class Facts:
     light_ink: bool = False
     log_totals: tuple[float, float] | None = None
     rare: int = 0
+    apart: float = 0.0
 
     @property
     def finite(self) -> bool:
@@ -421,12 +428,19 @@ def array_facts(x: np.ndarray) -> Facts:
     at_ends = sum(counts.get(end, 0) for end in {low.min().item(), high.max().item()})
     some = np.concatenate(looked_at)
     looked_at.clear()
+    apart = measure_groups(some, len(x))
     dark = looks_like_ink(some)
     with np.errstate(invalid="ignore", over="ignore"):
         inverse = np.logical_not(some, out=some) if x.dtype == bool else np.subtract(some.max(), some, out=some)
     log_totals = moments_of_logs(np.concatenate(totals)) if sum(map(len, totals)) == len(x) else None
     light, rare = looks_like_ink(inverse), 0 if ends is None else count_rare(*ends, len(x))
-    return Facts(len(x), low, high, whole, values, at_ends, ends, dark, light, log_totals, rare)
+    return Facts(len(x), low, high, whole, values, at_ends, ends, dark, light, log_totals, rare, apart)
+
+
+def measure_groups(some: np.ndarray, size: int) -> float:
+    """Return how far groups lie apart among some examples [n, *event_shape] of `size`, see `Facts.apart`."""
+    is_grouped = some.ndim == 2 and some.dtype.kind == "f" and size >= LEAST_GROUPED and some.shape[1] <= MOST_GROUPED
+    return separation(some.astype(np.float64)) if is_grouped and (np.abs(some) < EXTREME).all() else 0.0
 
 
 def count_rare(least: Ends, greatest: Ends, size: int) -> int:

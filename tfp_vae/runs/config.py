@@ -695,7 +695,8 @@ class ModelConfig(BaseRecord):
             "Prior p(z)",
             "Family of the prior p(z).",
             PRIORS,
-            default="standard-normal, uniform if z is discrete, or hierarchical if it has layers",
+            default="standard-normal, normal-mixture for groups far apart, uniform if z is discrete, or hierarchical "
+            "if it has layers",
         ),
     ] = PRIORS.member("standard-normal")
     likelihood: Annotated[
@@ -813,7 +814,8 @@ class TrainingConfig(BaseRecord):
             "Objective",
             "Bound to maximize.",
             OBJECTIVES,
-            default="elbo, gumbel-softmax if z is discrete, or monte-carlo-elbo if it has layers",
+            default="elbo, iwae:mc_samples=5 for groups far apart, gumbel-softmax if z is discrete, or "
+            "monte-carlo-elbo if it has layers",
         ),
     ] = OBJECTIVES.member("elbo")
     epochs: Annotated[

@@ -35,6 +35,7 @@ from tfp_vae.model.likelihoods.sizes import SIZE_FACTORS, SizeFactorLikelihood
 from tfp_vae.model.missingness import MISSINGNESS, describe_missingness
 from tfp_vae.model.networks import NETWORKS, needs_images
 from tfp_vae.model.posteriors import POSTERIORS
+from tfp_vae.model.priors import PRIORS
 from tfp_vae.objectives import OBJECTIVES
 from tfp_vae.runs.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_latent_dim, check_rate
 from tfp_vae.runs.folder.examples import read_splits
@@ -61,10 +62,10 @@ __all__ = [
 
 logger = logging.getLogger("tfp_vae")
 
-OPEN = ("encoder", "decoder", "likelihood", "latent_dim")
-"""The settings of a model that `choose` can pick."""
+OPEN = ("encoder", "decoder", "likelihood", "latent_dim", "prior")
+"""The settings of a model that `choose` can pick. It picks a prior only together with an objective."""
 
-OPEN_TRAINING = ("epochs", "early_stopping", "batch_size", "learning_rate")
+OPEN_TRAINING = ("epochs", "early_stopping", "batch_size", "learning_rate", "objective")
 """The settings of a training that `choose` can pick."""
 
 LEVELS = 256
@@ -103,6 +104,12 @@ NUMBERS_WIDTH, NUMBERS_LATENTS, RARE_LATENTS = 64, 10, 32
 
 NUMBERS_TRAINING = {"epochs": 150, "early_stopping": 20, "learning_rate": 3e-3}
 """The training of vectors of real values. Held-out log p(x) of tables chose it, see docs/benchmarks.md."""
+
+FAR_APART, GROUPED_PRIOR, GROUPED_OBJECTIVE = 3.0, "normal-mixture", "iwae:mc_samples=5"
+"""The prior and the objective of vectors of real values in groups this far apart, see `data.separation`.
+
+One Normal as the prior would have to be split into groups. Held-out log p(x) chose them.
+"""
 
 SMALLEST_BATCH, LARGEST_BATCH, BATCHES = 16, 128, 8
 """Few rows are divided into about 8 batches of at least 16, so that an epoch of them has several steps."""
@@ -151,7 +158,7 @@ class Recipe:
     dequantization: Member
     profile: Profile
     notes: tuple[Note, ...]
-    training: Mapping[str, int | float] = field(default_factory=dict)
+    training: Mapping[str, int | float | Member] = field(default_factory=dict)
 
 
 @check_keywords
@@ -197,7 +204,7 @@ def choose(
     is_noisy = dequantizing.name != "none"
     rescaling = SCALINGS.member(noise.usual_scaling(profile, wanted) if scaling is None else scaling)
     seen = SCALINGS.build(rescaling).rescale(profile)
-    suited = suit(seen) | suit_codes(model)
+    suited = {"prior": model.prior} | suit(seen) | suit_codes(model)
     if is_noisy:
         suited["likelihood"] = LIKELIHOODS.member(SUITABLE["real values"])
     model = model.model_copy(update={name: suited[name] for name in open_choices})
@@ -208,13 +215,18 @@ def choose(
     check_networks(model, seen)
     usual = "none" if is_noisy else usual_binarization(support, seen)
     chosen = BINARIZATIONS.member(usual if binarization is None else binarization)
-    training = {name: value for name, value in suit_training(seen).items() if name in open_training}
+    training: dict[str, Any] = {name: value for name, value in suit_training(seen).items() if name in open_training}
+    grouped = suit_groups(seen, model) if "prior" in open_choices and "objective" in open_training else {}
     made = {
         **({"scaling": short_text(SCALINGS, rescaling)} if scaling is None else {}),
         **({"binarization": chosen.name} if binarization is None else {}),
-        **{name: short_text(OPEN_TABLES.get(name), getattr(model, name)) for name in open_choices},
+        **{name: short_text(OPEN_TABLES.get(name), getattr(model, name)) for name in open_choices if name != "prior"},
         **{name: f"{value:g}" for name, value in training.items()},
+        **{name: str(value) for name, value in grouped.items()},
     }
+    if grouped:
+        model = model.model_copy(update={"prior": grouped["prior"]})
+        training["objective"] = grouped["objective"]
     notes = [
         Note(name, value, f"`{name}` is {value}, because {reason(name, seen, model)}. Set `{name}` to choose another.")
         for name, value in made.items()
@@ -353,6 +365,8 @@ def reason(setting: str, profile: Profile, model: ModelConfig) -> str:
     """
     if setting in suit_codes(model):
         return "z is discrete"
+    if setting in ("prior", "objective"):
+        return f"the rows form groups that lie far apart ({profile.train.apart:.1f} standard deviations)"
     if setting == "batch_size" or (setting in ("encoder", "decoder") and not is_numbers(profile)):
         return f"there are {profile.train.size:,} training examples of {math.prod(profile.event_shape):,} values"
     if setting == "likelihood" and profile.train.log_totals is not None and has_sizes(profile):
@@ -450,6 +464,33 @@ def suit_training(profile: Profile) -> dict[str, int | float]:
         return {}
     found = {**NUMBERS_TRAINING, "batch_size": suitable_batch(profile.train.size)}
     return found if "validation" in profile.splits else {n: v for n, v in found.items() if n != "early_stopping"}
+
+
+def suit_groups(profile: Profile, model: ModelConfig) -> dict[str, Member]:
+    """Return the prior and the objective of groups that lie far apart. None for other data, and for other posteriors.
+
+    Args:
+      profile: facts about the data after scaling.
+      model: the settings of the model.
+    """
+    is_usual = model.posterior == ModelConfig().posterior
+    if not (is_usual and is_numbers(profile) and profile.train.apart >= FAR_APART):
+        return {}
+    return {"prior": PRIORS.member(GROUPED_PRIOR), "objective": OBJECTIVES.member(GROUPED_OBJECTIVE)}
+
+
+def still_open(open_training: Collection[str], training: TrainingConfig, *, is_conditional: bool = False) -> list[str]:
+    """Return the settings of a training that can be picked. Settings for the usual objective keep it, as y does.
+
+    Args:
+      open_training: those from `OPEN_TRAINING` that you leave open.
+      training: your settings.
+      is_conditional: whether the model is p(x|y).
+    """
+    usual = TrainingConfig()
+    names = ("objective", "beta", "kl_warmup_epochs", "free_bits")
+    keeps = is_conditional or any(getattr(training, name) != getattr(usual, name) for name in names)
+    return [name for name in open_training if name != "objective" or not keeps]
 
 
 def suitable_batch(examples: int) -> int:
@@ -623,7 +664,7 @@ def plan(
         raw.profile,
         model,
         open_choices=open_choices,
-        open_training=open_training,
+        open_training=still_open(open_training, training, is_conditional=raw.condition is not None),
         scaling=scaling,
         binarization=binarization,
         dequantization=dequantization,

@@ -280,7 +280,6 @@ def test_embedding_of_codes_has_a_column_for_each_element(x: np.ndarray) -> None
     vae = VAE(
         latent_dim=2,
         posterior="categorical:codes=3",
-        prior="uniform",
         objective="rloo",
         hidden=(8,),
         epochs=1,
@@ -294,4 +293,4 @@ def test_embedding_of_codes_has_a_column_for_each_element(x: np.ndarray) -> None
 
 def test_codes_need_a_prior_over_codes(x: np.ndarray) -> None:
     with pytest.raises(UsageError, match="such as `prior=uniform`"):
-        VAE(posterior="categorical", objective="rloo", epochs=1).fit(x)
+        VAE(posterior="categorical", prior="standard-normal", objective="rloo", epochs=1).fit(x)

@@ -41,7 +41,7 @@ from tfp_vae.runs.build import build_from_config, build_model
 from tfp_vae.runs.config import DataConfig, HandBuiltModel, ModelConfig, RunConfig, read_settings
 from tfp_vae.runs.folder.checkpoint import BEST, FINAL, shapes
 from tfp_vae.runs.load import LoadedRun
-from tfp_vae.runs.recipe import OPEN, OPEN_TRAINING, Recipe, logger, prepare_for, suitable_batch
+from tfp_vae.runs.recipe import OPEN, OPEN_TRAINING, Recipe, logger, prepare_for, still_open, suitable_batch
 from tfp_vae.runs.recipe import choose as choose_settings
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import Checkpoints, environment, measure, training_result, write_snapshot
@@ -298,12 +298,14 @@ def fit_rows(
         open_training.discard("early_stopping")
     known = USUAL if start is None else dict(start.config.training)
     usual = {name: known[name] for name in USUAL if name in open_training}
+    if start is not None and "objective" in open_training and "mc_samples" not in given:
+        usual["objective"] = start.config.training.objective
     _, model, training = read_settings({"batch_size": suitable_batch(len(train)), **usual, **given, "seed": seed})
     empty = Split(train.x[:0])
     reading = rows.reading if start is None else start.config.data.reading
     raw = Dataset("X", f"a share of {validation_fraction:g} at random", train, validation, empty, reading)
     if start is None:
-        data, recipe = prepare_rows(raw, model, given, open_training)
+        data, recipe = prepare_rows(raw, model, given, still_open(open_training, training))
         model, training = recipe.model, training.model_copy(update=dict(recipe.training))
     else:
         data, model = prepare_again(raw, start)

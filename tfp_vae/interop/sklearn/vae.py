@@ -70,13 +70,14 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
       latent_dim: dimension of z. By default, X decides it and `likelihood`, `encoder`, `decoder`, see `tv.build`.
       likelihood: a name from `LIKELIHOODS` with settings.
       posterior: a name from `POSTERIORS` with settings.
-      prior: a name from `PRIORS` with settings.
+      prior: a name from `PRIORS` with settings. By default `standard-normal`, or `normal-mixture` with the objective
+        `iwae:mc_samples=5` if X has at least 1,000 rows of real values in groups that lie far apart.
       encoder: a name from `NETWORKS` with settings.
       decoder: see `encoder`.
       hidden: layer widths of the networks that you leave out.
       dtype: `float32` or `float64`.
       missingness: why cells of a mixed table are missing, a name from `MISSINGNESS` with settings.
-      objective: a name from `OBJECTIVES` with settings.
+      objective: a name from `OBJECTIVES` with settings. By default `elbo`, see `prior`.
       mc_samples: samples of z per row in the objective.
       beta: weight of the rate.
       kl_warmup_epochs: epochs over which `beta` rises from 0.
@@ -125,13 +126,13 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Outliers, DensityMi
         latent_dim: Whole | None = None,
         likelihood: Member | str | None = None,
         posterior: Member | str = "diagonal-normal",
-        prior: Member | str = "standard-normal",
+        prior: Member | str | None = None,
         encoder: Member | str | None = None,
         decoder: Member | str | None = None,
         hidden: tuple[Whole, ...] | None = None,
         dtype: str = "float32",
         missingness: Member | str = "random",
-        objective: Member | str = "elbo",
+        objective: Member | str | None = None,
         mc_samples: Whole | None = None,
         beta: Number = 1.0,
         kl_warmup_epochs: Whole = 0,
