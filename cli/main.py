@@ -26,6 +26,7 @@ COMMANDS = {
     "impute": "Fill in the missing cells of a table.",
     "plot": "Draw pictures of a run into its folder.",
     "report": "Write a run as one HTML page that works offline.",
+    "open": "Show the report of a run in a browser.",
     "data": "List data sets or inspect one.",
     "runs": "List the runs in --runs-dir, oldest first.",
     "info": "Show versions, a run's configuration or a table of names.",

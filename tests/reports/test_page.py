@@ -315,7 +315,10 @@ class TestTables:
 
     def test_every_section_has_its_template(self) -> None:
         folder = Path(page.__file__).parent / "templates"
-        assert {path.name for path in folder.iterdir()} == {"report.html", *page.SECTIONS.values()}
+        assert {path.name for path in folder.iterdir()} == {
+            *("report.html", "comparison.html", "head.html", "charts.html"),
+            *page.SECTIONS.values(),
+        }
 
     def test_every_setting_has_a_row_with_its_label(self, flat: reports.RunData, html: str) -> None:
         rows = dict(page.setting_rows(flat.config))

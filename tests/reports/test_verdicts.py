@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tfp_vae.reports.verdicts import Facts, curve_verdict, estimate_verdict, units_verdict, verdicts
+from tfp_vae.reports.verdicts import Facts, curve_verdict, estimate_verdict, judge, units_verdict
 from tfp_vae.runs.folder.records import Evaluation
 from tfp_vae.runs.run import Run
 
@@ -96,6 +96,6 @@ def test_estimates(change: dict[str, object], state: str, text: str) -> None:
 
 
 def test_a_run_without_an_evaluation_says_so(copied: Run) -> None:
-    found = verdicts(copied)
+    found = judge(copied)
     assert [verdict.subject for verdict in found] == ["Learning curve", "Latent units", "Estimate of log p(x)"]
     assert {verdict.state for verdict in found} == {"unknown"}

@@ -75,6 +75,14 @@ CASES: dict[str, list[tuple[str, int]]] = {
         ("--run mute --data text.csv", RUN),
         ("--run table --data people.csv --out none/x.csv", DISK),
     ],
+    "open": [
+        ("--run run extra-argument", USAGE),
+        ("--run orphan", DATA),
+        ("--run nowhere", RUN),
+        ("--run mute", RUN),
+        ("--run cut", RUN),
+        ("--run blocked", DISK),
+    ],
     **{name: [("--run run extra-argument", USAGE)] for name in OF_A_RUN},
 }
 for _name in ("sample", "reconstruct", "interpolate", "score"):
@@ -115,6 +123,12 @@ CASES["score"] += [
     ("--run run --anomaly-score worst-cell", USAGE),
     ("--run run --anomaly-score likelihood-ratio:background=none", USAGE),
     ("--run orphan --data x.npy --contamination 0.1", DATA),
+]
+CASES["report"] += [
+    ("--run run --run run", USAGE),
+    ("--run run --run table --no-plots", USAGE),
+    ("--run run --run nowhere", RUN),
+    ("--run run --run table --out none/x.html", DISK),
 ]
 CASES["plot"] += [
     ("--run blocked samples", DISK),

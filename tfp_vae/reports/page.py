@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,14 +21,14 @@ from tfp_vae.evaluation.metrics import Place, metrics_of, significant
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.plots.animations import last_frame
 from tfp_vae.plots.canvas import description
+from tfp_vae.reports.curves import Curve, curve_data, thinned
 from tfp_vae.reports.explorer.records import Explorer, read_explorer
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES
 from tfp_vae.reports.repeat_command import command_pieces, obstacle, portable
-from tfp_vae.reports.verdicts import verdicts
+from tfp_vae.reports.verdicts import judge
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.config import SETTINGS, RunConfig
 from tfp_vae.runs.folder.records import which_evaluation
-from tfp_vae.runs.frames import spread_rows
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.tables.choices import describe_kinds
 
@@ -47,7 +46,6 @@ __all__ = [
     "pictures_for",
     "pictures_to_redraw",
     "setting_rows",
-    "thinned",
 ]
 
 LARGEST_PICTURE = 1 << 26
@@ -79,8 +77,8 @@ STATES = {"good": "Good", "check": "Check", "unknown": "Unknown"}
 SHOWN_ABOVE = ("learning-curves", "latent-scatter")
 """Pictures whose content a script shows in another section. They are hidden if it runs, except on paper."""
 
-MOST_EPOCHS, MOST_ROWS, MOST_EXTREMES = 2_000, 40, 20
-"""The most epochs of a curve and of its table, and the most examples at each end of the table of extremes."""
+MOST_ROWS, MOST_EXTREMES = 40, 20
+"""The most epochs in the table of curves, and the most examples at each end of the table of extremes."""
 
 
 class Extreme(NamedTuple):
@@ -172,7 +170,7 @@ def html_page(run: Run) -> str:
         "fingerprint": data.fingerprint,
         "has_paths": run.config().data != data,
         "configuration": json.dumps(config.model_dump(mode="json"), indent=2),
-        "verdicts": verdicts(run),
+        "verdicts": judge(run),
         "states": STATES,
         "explorer": explorer,
         "extremes": extremes_of(explorer),
@@ -216,18 +214,14 @@ def metric_rows(evaluation: Mapping[str, Any] | None, place: Place = "report") -
     ]
 
 
-def thinned(epochs: Sequence[Mapping[str, Any]], most: int) -> Sequence[Mapping[str, Any]]:
-    """Return at most `most` records of epochs, evenly spread, with the first and the last."""
-    return [epochs[i] for i in spread_rows(len(epochs), most)] if epochs else []
-
-
-def curve_values(epochs: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]] | None:
-    """Return the values of the learning curves by name, or None before the first epoch. Those not finite are None."""
-    if not epochs:
-        return None
-    shown = thinned(epochs, MOST_EPOCHS)
-    names = ["epoch", *(prefix + key for key in ELBO_TERMS.values() for prefix in ("", "validation_"))]
-    return {name: [line[name] if math.isfinite(line[name]) else None for line in shown] for name in names}
+def curve_values(epochs: Sequence[Mapping[str, Any]]) -> dict[str, object] | None:
+    """Return the learning curves of training and validation data, or None before the first epoch."""
+    return curve_data(
+        {
+            term: [Curve("train", epochs, term), Curve("validation", epochs, f"validation_{term}")]
+            for term in ELBO_TERMS.values()
+        }
+    )
 
 
 def extremes_of(explorer: Explorer | None) -> list[Extreme]:

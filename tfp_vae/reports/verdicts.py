@@ -18,7 +18,7 @@ from tfp_vae.runs.folder.records import Evaluation, TrainingResult
 from tfp_vae.runs.run import Run
 from tfp_vae.training.remarks import idle_units
 
-__all__ = ["VERDICTS", "Facts", "Verdict", "curve_verdict", "estimate_verdict", "units_verdict", "verdicts"]
+__all__ = ["VERDICTS", "Facts", "Verdict", "curve_verdict", "estimate_verdict", "judge", "units_verdict"]
 
 CURVE = "Learning curve"
 
@@ -70,11 +70,11 @@ class Facts(NamedTuple):
 
 
 @check_keywords
-def verdicts(run: Run) -> list[Verdict]:
+def judge(run: Run) -> list[Verdict]:
     """Return the verdicts on a run.
 
     ```python
-    for verdict in tv.reports.verdicts(tv.runs.find(None, "runs")):
+    for verdict in tv.reports.judge(tv.runs.find(None, "runs")):
         print(verdict.subject, verdict.text, verdict.advice)
     ```
 
@@ -82,7 +82,7 @@ def verdicts(run: Run) -> list[Verdict]:
       RunError: a file of the run is damaged.
     """
     facts = Facts(run.config().model.latent_dim, run.metrics(), run.training_result(), run.evaluation())
-    return [verdict for judge in VERDICTS for verdict in [judge(facts)] if verdict is not None]
+    return [verdict for rule in VERDICTS for verdict in [rule(facts)] if verdict is not None]
 
 
 def curve_verdict(facts: Facts) -> Verdict | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,46 @@ def test_report_lists_what_changed_on_resuming(here: Path, copied: Run) -> None:
     assert "Changed on resuming" in text
     assert "epochs: 2 before epoch 3, then 3; learning rate: 0.001 before epoch 3, then 0.0005" in text
     assert "no single command can repeat it" in text
+
+
+class TestComparison:
+    """Several runs on one page."""
+
+    @pytest.fixture
+    def other(self, copied: Run, tmp_path: Path) -> Run:
+        """Another run with the same data, trained further."""
+        shutil.copytree(copied.folder, tmp_path / "other")
+        run = Run(tmp_path / "other")
+        run.extend(3, learning_rate=5e-4)
+        return run
+
+    def test_page_has_both_runs_and_the_settings_that_differ(self, here: Path, copied: Run, other: Run) -> None:
+        result = answer("report", "--run", copied.folder, "--run", other.folder)
+        assert result["runs"] == [str(copied.folder), str(other.folder)]
+        assert result["out"] == "comparison.html"
+        html = (here / "comparison.html").read_text()
+        assert Page(html).open == []
+        text = " ".join(Page(html).text.split())
+        assert "copy, other" in text
+        assert re.search(r"Settings that differ.*Learning rate", text)
+        assert "Batch size" not in text
+        assert not (other.folder / "report.html").exists()
+
+    @pytest.mark.parametrize(
+        ("options", "code", "message"),
+        [
+            (("--no-plots",), 2, "--plots has no meaning with several --run"),
+            (("--data-dir", "x"), 2, "--data-dir has no meaning with several --run"),
+            (("--out", "none/page.html"), 6, "does not exist"),
+            (("--run", "nowhere"), 4, "nowhere"),
+        ],
+    )
+    def test_wrong_options_are_refused(
+        self, options: tuple[str, ...], code: int, message: str, here: Path, copied: Run, other: Run
+    ) -> None:
+        both = ("--run", copied.folder, "--run", other.folder)
+        assert message in one_sentence(call("report", *both, *options, code=code))
+        assert not (here / "comparison.html").exists()
+
+    def test_the_same_run_twice_is_refused(self, here: Path, copied: Run) -> None:
+        assert "twice" in one_sentence(call("report", "--run", copied.folder, "--run", copied.folder, code=2))

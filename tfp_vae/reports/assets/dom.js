@@ -23,7 +23,7 @@ function text(value) {
 }
 
 // Colours of the palette that are too dark for a dark ground, and lighter ones.
-const LIGHTER = { "#222222": "#e6e8eb", "#5b4b8a": "#a99bdd", "#0072b2": "#4aa3df", "#8c6d31": "#b8954f" };
+const LIGHTER = { "#222222": "#e6e8eb", "#5b4b8a": "#a99bdd", "#0072b2": "#4aa3df", "#d55e00": "#f07f2e", "#8c6d31": "#b8954f" };
 
 function visible(color) {
   return dark.matches ? LIGHTER[color.toLowerCase()] ?? color : color;

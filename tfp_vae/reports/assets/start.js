@@ -19,5 +19,9 @@ if (data.explorer) {
     if (legend) drawLegend(legend, explorer.classes);
     new LatentMap(document.getElementById("map"), explorer, new Sheet(map.sheet, features, limits), examples);
   }
-  if (walks) drawWalks(document.getElementById("walks"), walks, new Sheet(walks.sheet, features, limits));
+  if (walks) {
+    const target = document.getElementById("walks");
+    target.classList.toggle("tall", walks.sheet.cells !== null);
+    drawWalks(target, walks, new Sheet(walks.sheet, features, limits));
+  }
 }
