@@ -10,7 +10,7 @@ from scipy import integrate, stats
 
 from tests.helpers import builders
 from tests.helpers.layered import LayeredGaussian
-from tests.helpers.oracles import LinearGaussian
+from tests.helpers.oracles import FixedNormal, LinearGaussian
 from tfp_vae import VAE, Decoder, Encoder
 from tfp_vae.evaluation.information import (
     decomposition,
@@ -84,6 +84,35 @@ class TestDecomposition:
         assert abs(found.mutual_information - np.log(6)) < 1e-4
         assert abs(found.ceiling - np.log(6)) < 1e-12
 
+    def test_parts_of_a_linear_gaussian_model_have_their_closed_forms(self) -> None:
+        """q(z|x) = N(G x, S^2) and x ~ N(0, C), so q(z) = N(0, G C G^T + S^2)."""
+        size, spread = 3, np.array([0.6, 0.5, 0.8])
+        gain = np.array([[1.0, 0.5, 0.0], [1.0, -0.1, 0.3], [0.0, 0.2, 0.9]])
+        x = np.random.default_rng(5).normal(size=(4_000, size))
+        x = np.linalg.solve(np.linalg.cholesky(np.cov(x.T)), (x - x.mean(axis=0)).T).T  # with covariance I exactly
+        posterior = DiagonalNormal(size)
+        s = np.log(np.expm1(spread - posterior.scale_floor))
+        encoder = Encoder(Fixed(lambda x: tf.concat([x @ gain.T, tf.zeros_like(x) + s], axis=1)), posterior)
+        decoder = Decoder(Fixed(lambda z: z), FixedNormal(size, 1.0))
+        found = decomposition(VAE(encoder, decoder, StandardNormal(size, "float64")), x, seed=(0, 1), execution="graph")
+        covariance = gain @ gain.T + np.diag(spread**2)
+        variances, (_, log_det) = np.diag(covariance), np.linalg.slogdet(covariance)
+        expected = {
+            "mutual_information": (log_det - 2 * np.log(spread).sum()) / 2,
+            "total_correlation": (np.log(variances).sum() - log_det) / 2,
+            "dimension_kl": (variances - 1 - np.log(variances)).sum() / 2,
+        }
+        for name, value in expected.items():
+            assert abs(getattr(found, name) - value) < 4 * getattr(found, f"{name}_se") + 0.01
+        assert found.aggregate_kl == pytest.approx(found.total_correlation + found.dimension_kl)
+        assert expected["total_correlation"] > 0.2
+
+    def test_only_posteriors_with_independent_dimensions_have_a_total_correlation(self) -> None:
+        found = decomposition(
+            builders.model("full-covariance-normal"), builders.data("bernoulli"), seed=(0, 1), execution="graph"
+        )
+        assert found.total_correlation is None
+
     def test_of_identical_posteriors_is_zero(self) -> None:
         alike = placed(np.full(4, 0.7), np.full(4, 0.5))
         found = decomposition(alike, indices(4), seed=(0, 3), execution="graph")
@@ -106,7 +135,7 @@ class TestDecomposition:
         """log q(z_m|x_m), log q(z_m) and log p(z_m) at random z, each checked against a density by itself."""
         vae, x = builders.model(posterior), builders.data("bernoulli")
         params, rows = vae.encoder.network(x), np.array([2, 0, 5, 2])
-        own, aggregate, prior = mixture_densities(vae, params, rows, (0, 4))
+        own, aggregate, prior, *_ = mixture_densities(vae, params, rows, (0, 4))
         z = vae.encoder.posterior(tf.gather(params, rows)).sample(seed=(0, 4)).numpy()
         each = np.stack([vae.encoder(x[[i]]).log_prob(z[:, np.newaxis])[:, 0] for i in range(len(x))])  # [N, M]
         np.testing.assert_allclose(own, each[rows, np.arange(4)], atol=1e-4)

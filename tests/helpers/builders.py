@@ -67,6 +67,9 @@ NEED_TWO = ["real-nvp", *LAYERED_POSTERIORS, *LAYERED_PRIORS]
 REAL_OBJECTIVES = [name for name in OBJECTIVES if name not in ("disarm", "gumbel-softmax")]
 """The objectives for real vectors."""
 
+OF_DIAGONALS = ("elbo", "total-correlation")
+"""The objectives that layers of z do not support."""
+
 EACH_MEMBER = [
     (REAL_POSTERIORS[i % len(REAL_POSTERIORS)], REAL_PRIORS[(i + 1) % len(REAL_PRIORS)], likelihood)
     for i, likelihood in enumerate(ELEMENTWISE)

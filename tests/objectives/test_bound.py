@@ -38,7 +38,7 @@ def x() -> np.ndarray:
 
 @pytest.mark.parametrize("name", builders.REAL_OBJECTIVES)
 def test_terms_are_always_those_of_the_unweighted_elbo(name: str, x: np.ndarray) -> None:
-    draws, vae = 2_000, linear_model(0.4)
+    draws, vae = 300 if name == "total-correlation" else 2_000, linear_model(0.4)  # it compares all pairs
     objective, many = OBJECTIVES.build(OBJECTIVES.member(name)), np.repeat(x, draws, axis=0)
     bound, plain = (o.bound(vae, many, seed=(8, 9)) for o in (objective, ELBO(mc_samples=20)))
     for term in ("distortion", "rate"):
@@ -176,7 +176,7 @@ def test_mean_terms_average_over_samples(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("name", builders.REAL_OBJECTIVES)
 def test_every_objective_is_a_lower_bound_on_the_evidence(name: str, linear: LinearGaussian) -> None:
-    vae, x = linear.vae(shift=0.4, widen=1.4), linear.data(4_000)
+    vae, x = linear.vae(shift=0.4, widen=1.4), linear.data(800 if name == "total-correlation" else 4_000)
     gap = OBJECTIVES.build(OBJECTIVES.member(name)).bound(vae, x, seed=(3, 3)).value.numpy() - linear.log_evidence(x)
     assert gap.mean() < -0.01
 

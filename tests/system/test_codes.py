@@ -28,6 +28,7 @@ def test_a_discrete_posterior_chooses_prior_and_objective() -> None:
         ("--posterior bernoulli --objective elbo", "Choose --objective gumbel-softmax"),
         ("--posterior categorical --objective dreg", "needs samples with a gradient"),
         ("--posterior categorical --objective disarm", "--objective disarm needs a posterior over bits"),
+        ("--posterior real-nvp --objective total-correlation", "needs a posterior whose dimensions are independent"),
         ("--posterior normal-mixture --objective dreg", "dreg cannot train --posterior normal-mixture"),
         ("--objective gumbel-softmax", "--objective gumbel-softmax needs a posterior over codes"),
         ("--posterior bernoulli --prior vamp", "--prior vamp is over real vectors"),

@@ -705,7 +705,7 @@ class Table(Mapping[str, Any], Generic[T_co]):
             raise UsageError(subject=f"{self.kind} {member.name!r}", expected=f"an object {expected}", found=found)
         return typing.cast("T_co", made)
 
-    def resolve(self, value: object, *context: object) -> T_co:
+    def resolve(self, value: object, *context: object, **more_context: object) -> T_co:
         """Return `value` itself if it is a member, or build the member that it names.
 
         ```python
@@ -714,13 +714,13 @@ class Table(Mapping[str, Any], Generic[T_co]):
 
         Args:
           value: an object of the table's kind, or a name with settings.
-          context: positional arguments of the constructor.
+          context, more_context: arguments of the constructor, see `build`.
 
         Raises:
           UsageError: neither of these, such as a class that was not called.
         """
         if isinstance(value, str | Member):
-            return self.build(self.member(value), *context)
+            return self.build(self.member(value), *context, **more_context)
         protocol = getattr(self.base, "_is_protocol", False)
         needs = get_protocol_members(self.base) if protocol else ()
         fits = all(hasattr(value, name) for name in needs) if protocol else isinstance(value, self.base)

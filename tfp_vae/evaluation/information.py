@@ -24,7 +24,7 @@ from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.distributions.mixtures import EvenMixture
 from tfp_vae.model.vae import VAE
 from tfp_vae.objectives import has_closed_form_rate
-from tfp_vae.objectives.rate import BY_LAYER, kl_by_dimension
+from tfp_vae.objectives.rate import BY_LAYER, kl_by_dimension, log_prob_by_dimension
 
 __all__ = [
     "Decomposition",
@@ -56,14 +56,18 @@ MOST_DRAWS = 2_000
 
 @check_keywords
 class Decomposition(NamedTuple):
-    """The two parts of the rate, estimated from the same samples, in nats with Monte Carlo standard errors.
+    """The parts of the rate, estimated from the same samples, in nats with Monte Carlo standard errors.
 
     E_x KL(q(z|x) || p(z)) = I(x; z) + KL(q(z) || p(z)), with q(z) = 1/N sum_n q(z|x_n) (Hoffman and Johnson, 2016).
+    KL(q(z) || p(z)) = TC + sum_d KL(q(z_d) || p(z_d)), if p(z) has independent dimensions (Chen et al., 2018).
 
     mutual_information: I(n; z) between z and the index of its example among N, at most log N.
     aggregate_kl: KL(q(z) || p(z)), the divergence of the aggregate posterior from the prior. With a prior p(z|y) it is
       E[log q(z) - log p(z|y)], the rest of the rate. It is -I(y; z) if the draws of q(z|x, y) for each y follow p(z|y).
     examples: N.
+    total_correlation: KL(q(z) || prod_d q(z_d)), which is 0 if the dimensions are independent over the data. None
+      unless each q(z|x) has independent dimensions: diagonal Normals or codes.
+    dimension_kl: aggregate_kl minus the total correlation, E[sum_d log q(z_d) - log p(z)].
     """
 
     mutual_information: float
@@ -71,6 +75,10 @@ class Decomposition(NamedTuple):
     aggregate_kl: float
     aggregate_kl_se: float
     examples: int
+    total_correlation: float | None = None
+    total_correlation_se: float | None = None
+    dimension_kl: float | None = None
+    dimension_kl_se: float | None = None
 
     @property
     def ceiling(self) -> float:
@@ -85,6 +93,7 @@ def decomposition(
     """Return the mutual information of x and z, and the divergence of the aggregate posterior from the prior.
 
     I = E[log q(z|x_n) - log q(z)],  KL = E[log q(z) - log p(z)],  z ~ q(z), at most one sample for each n.
+    TC = E[log q(z) - sum_d log q(z_d)] is the part of KL that comes from dimensions that depend on each other.
 
     q(z) is the exact mixture of the posteriors of the examples. A mutual information near log N only shows that z
     distinguishes the examples. The information about the population is larger.
@@ -111,6 +120,7 @@ def decomposition(
 
     References:
       Hoffman and Johnson (2016), ELBO surgery.
+      Chen, Li, Grosse and Duvenaud (2018), Isolating sources of disentanglement in variational autoencoders.
     """
     posterior = vae.encoder.posterior
     most = most_components or (MOST_COMPONENTS if posterior.capabilities.exact_mean else MOST_FLOWS)
@@ -126,14 +136,26 @@ def decomposition(
         densities(params, tf.constant(some, tf.int32), fold(seed, i), *(y[some] for y in context))
         for i, some in enumerate(rows)
     ]
-    log_own, log_all, log_prior = (np.concatenate(column)[:draws] for column in zip(*parts, strict=True))
-    information, divergence = (log_own - log_all).astype(np.float64), (log_all - log_prior).astype(np.float64)
+    log_own, log_all, log_prior, *log_factors = (
+        np.concatenate(column)[:draws].astype(np.float64) for column in zip(*parts, strict=True)
+    )
+    information, divergence = log_own - log_all, log_all - log_prior
+    by_dimension: dict[str, float] = {}
+    for log_each in log_factors:
+        correlation, rest = log_all - log_each, log_each - log_prior
+        by_dimension = {
+            "total_correlation": float(correlation.mean()),
+            "total_correlation_se": standard_error(correlation),
+            "dimension_kl": float(rest.mean()),
+            "dimension_kl_se": standard_error(rest),
+        }
     return Decomposition(
         mutual_information=float(information.mean()),
         mutual_information_se=standard_error(information),
         aggregate_kl=float(divergence.mean()),
         aggregate_kl_se=standard_error(divergence),
         examples=len(x),
+        **by_dimension,
     )
 
 
@@ -143,10 +165,10 @@ def params_of(vae: VAE, batch: Batch) -> Tensor:
     return model.encoder.params(x)
 
 
-def mixture_densities(
-    vae: VAE, params: Tensor, rows: Array, seed: Seed, *context: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def mixture_densities(vae: VAE, params: Tensor, rows: Array, seed: Seed, *context: Tensor) -> tuple[Tensor, ...]:
     """Return log q(z_m|x_m), log q(z_m) and log p(z_m), each [M], for one sample z_m of each of M posteriors.
+
+    If the posterior has independent dimensions, the sum of the log q(z_md) over the dimensions d comes last.
 
     Args:
       vae: the model.
@@ -160,7 +182,20 @@ def mixture_densities(
     z = own.sample(seed=seed)
     log_own = own.log_prob(z)
     z = tf.stop_gradient(z)  # a new tensor, for which no bijector has cached the density of another posterior
-    return log_own, EvenMixture(vae.encoder.posterior(params)).log_prob(z), vae.prior().log_prob(z)
+    members, log_prior = vae.encoder.posterior(params), vae.prior().log_prob(z)
+    if not has_independent_dimensions(vae):
+        return log_own, EvenMixture(members).log_prob(z), log_prior
+    each = log_prob_by_dimension(members, z[:, tf.newaxis])  # [M, N, D]
+    log_all, log_each = (
+        tf.reduce_logsumexp(part, axis=1) - math.log(params.shape[0]) for part in (tf.reduce_sum(each, axis=-1), each)
+    )
+    return log_own, log_all, log_prior, tf.reduce_sum(log_each, axis=-1)
+
+
+def has_independent_dimensions(vae: VAE) -> bool:
+    """Return whether q(z|x) is a product of distributions of each dimension: of Normals or of codes."""
+    capabilities = vae.encoder.posterior.capabilities
+    return capabilities.diagonal or capabilities.codes
 
 
 @check_keywords

@@ -16,6 +16,7 @@ from tfp_vae.objectives.path_gradients import DReG, StickingTheLanding
 from tfp_vae.objectives.rate import has_closed_form_rate, has_separate_rates
 from tfp_vae.objectives.relaxation import GumbelSoftmax
 from tfp_vae.objectives.score_function import RLOO, VIMCO, DisARM
+from tfp_vae.objectives.total_correlation import TotalCorrelation
 from tfp_vae.objectives.weighting import Weighted
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Objective",
     "Renyi",
     "StickingTheLanding",
+    "TotalCorrelation",
     "Weighted",
     "elbo_for",
     "has_closed_form_rate",
@@ -50,6 +52,7 @@ OBJECTIVES: Table[Objective] = Table(
         "dreg": DReG,
         "renyi": Renyi,
         "miwae": MIWAE,
+        "total-correlation": TotalCorrelation,
         "rloo": RLOO,
         "vimco": VIMCO,
         "disarm": DisARM,

@@ -132,6 +132,9 @@ class Objective(abc.ABC):
     samples_components: ClassVar[bool] = False
     """Whether it samples every component of a mixture, so it needs no gradient of the choice of one."""
 
+    needs_dimensions: ClassVar[bool] = False
+    """Whether q(z|x) must be a product of Normals of one dimension each."""
+
     needs_codes: ClassVar[bool] = False
     """Whether z must consist of independent codes."""
 

@@ -23,6 +23,7 @@ __all__ = [
     "BY_DIMENSION",
     "BY_LAYER",
     "NO_CLOSED_FORM",
+    "NO_DIMENSIONS",
     "NO_SEPARATE_RATES",
     "WHOLE",
     "CostFunction",
@@ -46,6 +47,11 @@ NO_SEPARATE_RATES = (
     "Free bits need the rate of each latent dimension in closed form, or that of each layer: expected a "
     "diagonal-normal posterior and a standard-normal prior, codes and a uniform or learned prior, or a z in layers, "
     "found {} and {}. Choose those, or leave out `free_bits`."
+)
+
+NO_DIMENSIONS = (
+    "{} needs a posterior whose dimensions are independent Normals, found {}. Choose `posterior=diagonal-normal`, or "
+    "another objective."
 )
 
 

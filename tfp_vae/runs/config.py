@@ -60,7 +60,7 @@ from tfp_vae.model.posteriors import POSTERIORS, Posterior
 from tfp_vae.model.priors import PRIORS
 from tfp_vae.objectives import OBJECTIVES, has_closed_form_rate, has_separate_rates
 from tfp_vae.objectives.bound import NO_COMPONENTS
-from tfp_vae.objectives.rate import NO_CLOSED_FORM, NO_SEPARATE_RATES
+from tfp_vae.objectives.rate import NO_CLOSED_FORM, NO_DIMENSIONS, NO_SEPARATE_RATES
 from tfp_vae.runs.tables.choices import common_likelihood
 from tfp_vae.training.callbacks import CALLBACKS
 from tfp_vae.training.optimizers import OPTIMIZERS, SCHEDULES
@@ -1245,6 +1245,9 @@ def check_rate(model: ModelConfig, training: TrainingConfig) -> None:
         return  # the run names code that may not be imported here, so building the model will fail
     families = POSTERIORS[model.posterior.name], PRIORS[model.prior.name]
     check_objective(families[0], model.posterior.name, training.objective.name)
+    if OBJECTIVES[training.objective.name].needs_dimensions and not families[0].capabilities.diagonal:
+        names = f"`objective={training.objective.name}`", f"`posterior={model.posterior.name}`"
+        raise UsageError(NO_DIMENSIONS.format(*names))
     if OBJECTIVES[training.objective.name].needs_closed_form_rate and not has_closed_form_rate(*families):
         raise UsageError(NO_CLOSED_FORM)
     if training.free_bits and not has_separate_rates(*families):

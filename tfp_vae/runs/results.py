@@ -370,11 +370,14 @@ class _Evaluation:
         shuffled = self.examples[generator(FIXED_SEED, Purpose.SUBSET, 1).permutation(len(self.examples))]
         parts = information.decomposition(self.vae, shuffled.batch, seed=self.seed(1), execution=self.execution)
         figures = parts._asdict()
-        return {
+        common = {
             "mutual_information_examples": figures.pop("examples"),
             "mutual_information_ceiling": parts.ceiling,
-            **figures,
         }
+        if parts.total_correlation is None:
+            names = [name for name, value in figures.items() if value is None]
+            return common | figures | _undefined("q(z|x) does not have independent dimensions", *names)
+        return common | figures
 
     def reconstruction(self) -> dict[str, Any]:
         """Return the mean squared error of reconstructions."""

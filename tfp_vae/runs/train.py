@@ -108,7 +108,7 @@ def train(run: Run, dataset: Dataset, *, callbacks: Iterable[Callback] = (), bui
             history = fit(
                 vae,
                 dataset,
-                weighted_objective(training, training.steps(len(dataset.train))),
+                weighted_objective(training, training.steps(len(dataset.train)), len(dataset.train)),
                 epochs=training.epochs,
                 steps_per_epoch=training.steps_per_epoch,
                 batch_size=training.batch_size,
@@ -300,9 +300,9 @@ class Start(Callback):
         self._run.discard_frames(after=len(training.history))
 
 
-def weighted_objective(training: TrainingConfig, steps: int) -> Objective:
-    """Return the objective of a run with `steps` steps per epoch, with the weight of its rate."""
-    objective = OBJECTIVES.build(training.objective)
+def weighted_objective(training: TrainingConfig, steps: int, examples: int) -> Objective:
+    """Return the objective of a run with `steps` steps per epoch for as many examples, with the weight of its rate."""
+    objective = OBJECTIVES.build(training.objective, examples=examples)
     if (training.beta, training.kl_warmup_epochs, training.free_bits) == (1, 0, 0):
         return objective
     warmup_steps = training.kl_warmup_epochs * steps

@@ -207,7 +207,7 @@ def _make_training(vae: VAE, dataset: Dataset, settings: Mapping[str, Any]) -> T
     steps = settings["steps_per_epoch"] or math.ceil(len(dataset.train) / settings["batch_size"])
     total = settings["epochs"] * steps
     execution = choose(vae, settings["execution"], examples=len(dataset.train), steps=total)
-    objective = OBJECTIVES.resolve(settings["objective"])
+    objective = OBJECTIVES.resolve(settings["objective"], examples=len(dataset.train))
     validator = None
     if len(prepared.validation):
         validator = Validator(vae, objective, prepared.validation.batch, run_seed=seed, execution=execution)

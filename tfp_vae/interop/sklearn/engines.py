@@ -166,11 +166,11 @@ class Engine:
         steps = training.steps(len(data.train))
         lasts = training.lr_schedule.name != "constant" or training.kl_warmup_epochs > 0
         size = FEW_ROWS if len(data.validation) <= FEW_ROWS else LARGE_BATCH
-        key = f"{settings} {execution} {size} {(training.epochs, steps) if lasts else ''}"
+        objective = weighted_objective(training, steps, len(data.train))
+        key = f"{settings} {objective} {execution} {size} {(training.epochs, steps) if lasts else ''}"
 
         def make() -> Loops:
             vae, seed = self._vae, tf.Variable(training.seed, trainable=False, dtype=tf.int32)
-            objective = weighted_objective(training, steps)
             trainer = Trainer(
                 vae,
                 objective,
