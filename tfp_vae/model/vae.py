@@ -186,6 +186,18 @@ class Decoder(tf.Module):
           context: y of a conditional model, [C], or [B, C] for z [..., B, D].
 
         Raises:
+          UsageError, DataError: see `params`.
+        """
+        return self.from_params(self.params(z, context))
+
+    def params(self, z: Array, context: Array | None = None) -> Tensor:
+        """Return the parameters of p(x|z), [..., likelihood.params_size], for z [..., D] with any leading axes.
+
+        Args:
+          z: [..., D].
+          context: y of a conditional model, [C], or [B, C] for z [..., B, D].
+
+        Raises:
           UsageError: a context that is missing or that the decoder does not take, or a shape that does not fit the
             network or the likelihood.
           DataError: a context of another shape.
@@ -199,7 +211,11 @@ class Decoder(tf.Module):
             z, y = (z, None) if context is None else tf.split(z, [-1, self.context_size], axis=-1)
             return network_output(self.network, z, role="decoder", size=self.likelihood.params_size, context=y)
 
-        return self.missingness(self.likelihood(apply_to_last_axis(decode, z)))
+        return apply_to_last_axis(decode, z)
+
+    def from_params(self, params: Array) -> Distribution:
+        """Return p(x|z), batch [...], event `event_shape`, from its parameters [..., likelihood.params_size]."""
+        return self.missingness(self.likelihood(params))
 
     @property
     def density_size(self) -> int:

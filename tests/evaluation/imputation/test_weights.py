@@ -76,7 +76,7 @@ def test_slots_hold_samples_in_proportion_to_all_weights() -> None:
         slots = slots.add(weights, after, log_w, tf.constant(numbers[part]), seeds)
         weights = after
     for row in range(3):
-        shares = np.bincount(np.asarray(slots.z[row, :, 0], int), minlength=60) / 4_000
+        shares = np.bincount(np.asarray(slots.values[row, :, 0], int), minlength=60) / 4_000
         error = np.sqrt(SHARES[:, row] * (1 - SHARES[:, row]) / 4_000)
         assert (np.abs(shares - SHARES[:, row]) < 4.5 * error + 1e-3).all()
 
@@ -85,8 +85,8 @@ def test_slots_of_a_row_depend_on_its_seed_only() -> None:
     z, log_w = tf.constant(DRAW.normal(size=(60, 3, 2))), tf.constant(LOG_W)
     start = Weights.empty([3], tf.float64)
     seeds = tf.constant([[1, 2], [3, 4], [5, 6]])
-    all_rows = Slots(tf.zeros([3, 50, 2], tf.float64)).add(start, start.add(log_w), log_w, z, seeds).z
+    all_rows = Slots(tf.zeros([3, 50, 2], tf.float64)).add(start, start.add(log_w), log_w, z, seeds).values
     one = Weights.empty([1], tf.float64)
     middle = log_w[:, 1:2]
-    alone = Slots(tf.zeros([1, 50, 2], tf.float64)).add(one, one.add(middle), middle, z[:, 1:2], seeds[1:2]).z
+    alone = Slots(tf.zeros([1, 50, 2], tf.float64)).add(one, one.add(middle), middle, z[:, 1:2], seeds[1:2]).values
     np.testing.assert_array_equal(alone[0], all_rows[1])

@@ -52,6 +52,13 @@ def test_batch_and_event_shapes_are_those_of_rows(p: Distribution) -> None:
     np.testing.assert_array_equal(p.event_shape_tensor(), (5,))
 
 
+def test_sampled_cells_are_those_of_a_sample_and_other_families_draw_nothing(p: Distribution) -> None:
+    wanted = np.array([False, True, False, True, False])
+    cells, whole = p.sample_cells(wanted, (0, 1)).numpy(), p.sample(seed=(0, 1)).numpy()
+    np.testing.assert_array_equal(cells[..., wanted], whole[..., wanted])
+    assert (cells[..., [2, 4]] == 0).all()
+
+
 def test_samples_are_complete_and_have_the_moments_of_each_column(p: Distribution) -> None:
     x = p.sample(4_000, seed=(0, 1)).numpy()
     assert x.shape == (4_000, 4, 3, 5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple, final
+from typing import TYPE_CHECKING, NamedTuple, cast, final
 
 import numpy as np
 
@@ -17,18 +17,24 @@ from tfp_vae.core.registry import Member, check_keywords, record
 from tfp_vae.core.seeds import Seed, fold, fold_each, seed_for_evaluation
 from tfp_vae.core.types import Array, Tensor
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
-from tfp_vae.evaluation.importance import TILE, Progress, slices
+from tfp_vae.evaluation.importance import Progress, slices
 from tfp_vae.evaluation.imputation.expectations import blocks, expectations
-from tfp_vae.evaluation.imputation.sampling import Sample, Sampler, Study, rows_of
+from tfp_vae.evaluation.imputation.sampling import Sample, Sampler, Study, default_batch_size, rows_of
 from tfp_vae.evaluation.imputation.weights import Moments, Slots, Weights
 from tfp_vae.evaluation.proposals import Refinement, full_name
 from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.vae import VAE
 
+if TYPE_CHECKING:
+    from tfp_vae.model.distributions.columns import Columns
+
 __all__ = ["Imputed", "impute"]
 
 INTERVAL_DRAWS = 400
 """Draws of each missing cell whose quantiles are its interval."""
+
+DRAWN = INTERVAL_DRAWS
+"""Draws of each missing cell from one seed (row, number). It is fixed, so more draws begin with the same ones."""
 
 CELLS = 1
 """Separates the seed of the draws of cells from the seeds of z."""
@@ -115,7 +121,9 @@ class Imputed:
             self._enter(self.draws[i], rows, np.arange(x.shape[2]), draw)
         if self.interval is None:
             return
-        ends = np.quantile(x, [(1 - self.interval) / 2, (1 + self.interval) / 2], axis=0, method="inverted_cdf")
+        missing, ends = self.missing[rows], np.full([2, *x.shape[1:]], math.nan)
+        tails = (1 - self.interval) / 2, (1 + self.interval) / 2
+        ends[:, missing] = np.quantile(x[:, missing], tails, axis=0, method="inverted_cdf")
         for block in blocks(vae.decoder.likelihood):
             if not block.binary and (block.ordered or not block.levels):
                 self._enter(self.low, rows, block.places, ends[0][:, block.places])
@@ -207,16 +215,17 @@ def impute(
     result = Imputed.unfilled(x, draws, iw_samples, interval, full_name(refine))
     rows = np.flatnonzero(result.missing.any(axis=1))
     count = max(draws, 0 if interval is None else INTERVAL_DRAWS)
-    study = Imputation(slots=count if count < TILE else TILE * math.ceil(count / TILE))
+    study = Imputation(slots=count if count < DRAWN else DRAWN * math.ceil(count / DRAWN))
     seed = seed_for_evaluation(seed)
     places = np.arange(len(x)) if places is None else np.asarray(places)
-    sampler = Sampler(vae, study, iw_samples=iw_samples, refine=refine, batch_size=batch_size, execution=execution)
+    size = batch_size or default_batch_size(vae, study.slots)
+    sampler = Sampler(vae, study, iw_samples=iw_samples, refine=refine, batch_size=size, execution=execution)
     context = None if context is None else context[rows]
+    drawer = Drawer(vae, seed, execution)
     for part, sums in sampler(x[rows], seed=seed, places=places[rows], context=context, progress=progress):
         result.fill(vae, rows[part], sums)
         if study.slots:
-            y = None if context is None else context[part]
-            result.fill_draws(vae, rows[part], draw_cells(vae, sums.slots, seed, places[rows[part]], execution, y))
+            result.fill_draws(vae, rows[part], drawer(sums.slots, result.missing[rows[part]], places[rows[part]]))
     return result
 
 
@@ -233,7 +242,7 @@ class ImputationSums(NamedTuple):
 
     weights: of the samples, [B].
     moments: of the expectations of p(x|z), [B, F].
-    slots: samples of z in proportion to the weights, [B, M, D].
+    slots: parameters of p(x|z) of samples of z in proportion to the weights, [B, M, P].
     """
 
     weights: Weights
@@ -244,10 +253,10 @@ class ImputationSums(NamedTuple):
 @final
 @record
 class Imputation(Study[ImputationSums]):
-    """Averages of the expectations of p(x|z), and samples of z.
+    """Averages of the expectations of p(x|z), and a sample of p(x|z) itself.
 
     Args:
-      slots: M, the number of samples of z.
+      slots: M, the number of samples of z, drawn in proportion to the weights.
     """
 
     slots: int = field(kw_only=True)
@@ -255,8 +264,8 @@ class Imputation(Study[ImputationSums]):
     def empty(self, vae: VAE, rows: int) -> ImputationSums:
         """Return the sums of a batch before the first sample."""
         size, dtype = blocks(vae.decoder.likelihood)[-1].part.stop, vae.dtype
-        z = tf.zeros([rows, self.slots, vae.prior.latent.size], dtype)
-        return ImputationSums(Weights.empty([rows], dtype), Moments.empty([rows, size]), Slots(z))
+        params = tf.zeros([rows, self.slots, vae.decoder.likelihood.params_size], dtype)
+        return ImputationSums(Weights.empty([rows], dtype), Moments.empty([rows, size]), Slots(params))
 
     def add(self, vae: VAE, state: ImputationSums, sample: Sample, targets: Tensor) -> ImputationSums:
         """Return the sums with a tile added."""
@@ -265,34 +274,57 @@ class Imputation(Study[ImputationSums]):
         p = vae.decoder.missingness.given_missing(sample.p)
         means, variances = expectations(p, blocks(vae.decoder.likelihood))
         moments = state.moments.add(before, after, sample.log_w, means, variances)
-        slots = state.slots.add(before, after, sample.log_w, sample.z, sample.seeds) if self.slots else state.slots
+        slots = state.slots.add(before, after, sample.log_w, sample.params, sample.seeds) if self.slots else state.slots
         return ImputationSums(after, moments, slots)
 
 
-def draw_cells(
-    vae: VAE, slots: Slots, seed: Seed, places: np.ndarray, execution: str, context: np.ndarray | None = None
-) -> np.ndarray:
-    """Return a draw of the missing cells for each sample of z, [M, B, C]. Each row has its own seed, and its context.
+@final
+class Drawer:
+    """Draws missing cells from samples of p(x|z).
 
     XLA compiles the rejection samplers of some families badly, so this runs as a graph unless it runs eagerly.
+
+    Args:
+      vae: the model.
+      seed: a stateless seed.
+      execution: `xla`, `graph` or `eager`.
     """
-    execution = "eager" if execution == "eager" else "graph"
-    draw = compile_for(vae, draw_rows, execution=execution)
-    size, z = len(slots.z), slots.z
-    rows = np.minimum(np.arange(size), len(places) - 1)
-    contexts = () if context is None else (context[rows].astype(vae.dtype.as_numpy_dtype),)
-    parts = [
-        draw(z[:, part], fold(seed, CELLS, i), places[rows].astype(np.int32), *contexts)
-        for i, part in enumerate(slices(int(z.shape[1]), TILE))
-    ]
-    return np.concatenate([part.numpy() for part in parts], axis=1)[: len(places)].swapaxes(0, 1)
+
+    def __init__(self, vae: VAE, seed: Seed, execution: str) -> None:
+        self._seed = seed
+        self._draw = compile_for(vae, draw_rows, execution="eager" if execution == "eager" else "graph")
+
+    def __call__(self, slots: Slots, missing: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Return a draw of each missing cell for each of M samples, [M, B, C]. Other cells mean nothing.
+
+        Args:
+          slots: parameters of p(x|z), for a batch that may be longer than the B rows.
+          missing: whether a cell is missing, bool [B, C].
+          places: select the draws of each row, [B].
+        """
+        params = slots.values
+        rows = np.minimum(np.arange(len(params)), len(places) - 1)
+        parts = [
+            self._draw(params[:, part], missing[rows], fold(self._seed, CELLS, i), places[rows].astype(np.int32))
+            for i, part in enumerate(slices(int(params.shape[1]), DRAWN))
+        ]
+        return np.concatenate([part.numpy() for part in parts], axis=1)[: len(places)].swapaxes(0, 1)
 
 
-def draw_rows(vae: VAE, z: Tensor, seed: Seed, places: Tensor, *context: Tensor) -> Tensor:
-    """Return draws of missing cells given z [B, S, D], [B, S, C], with a seed and perhaps a context for each row."""
+def draw_rows(vae: VAE, params: Tensor, missing: Tensor, seed: Seed, places: Tensor) -> Tensor:
+    """Return draws of the missing cells of B rows, [B, S, C]. Each row has its own seed, and other cells mean nothing.
 
-    def draw(row: tuple[Tensor, ...]) -> Tensor:
-        z, seed, *y = row
-        return vae.decoder.missingness.given_missing(vae.decoder(z, *y)).sample(seed=seed)
+    Args:
+      vae: the model.
+      params: parameters of p(x|z) for S samples of z, [B, S, P].
+      missing: whether a cell is missing, bool [B, C].
+      seed: a stateless seed.
+      places: select the draws of each row, [B].
+    """
 
-    return tf.map_fn(draw, (z, fold_each(seed, places), *context), fn_output_signature=z.dtype)
+    def draw(row: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        params, missing, seed = row
+        p = vae.decoder.missingness.given_missing(vae.decoder.from_params(params))
+        return cast("Columns", p).sample_cells(missing, seed)
+
+    return tf.map_fn(draw, (params, missing, fold_each(seed, places)), fn_output_signature=params.dtype)

@@ -36,10 +36,19 @@ LARGEST_BATCH = 64
 DECODED_VALUES = 1 << 22
 """Most numbers that the decoder returns at once for a tile of each row of a batch. A single row may exceed it."""
 
+KEPT_PER_DECODED = 4
+"""Kept numbers that take as much memory as one number that the decoder returns, with its densities."""
 
-def default_batch_size(vae: VAE) -> int:
-    """Return how many rows are sampled at once, so that memory stays within about 300 MB."""
-    return max(1, min(LARGEST_BATCH, DECODED_VALUES // (TILE * vae.decoder.density_size)))
+
+def default_batch_size(vae: VAE, kept: int = 0) -> int:
+    """Return how many rows are sampled at once, so that memory stays within about 300 MB.
+
+    Args:
+      vae: the model.
+      kept: the number of samples of z of each row whose parameters of p(x|z) are kept.
+    """
+    size = max(TILE * vae.decoder.density_size, kept * vae.decoder.likelihood.params_size // KEPT_PER_DECODED)
+    return max(1, min(LARGEST_BATCH, DECODED_VALUES // size))
 
 
 def rows_of(vae: VAE, x: Array | Batch, what: str) -> tuple[np.ndarray, np.ndarray | None]:
@@ -65,15 +74,15 @@ def rows_of(vae: VAE, x: Array | Batch, what: str) -> tuple[np.ndarray, np.ndarr
 class Sample(NamedTuple):
     """One tile of samples for each of B rows.
 
-    z: [S, B, D].
     log_w: log p(x_observed|z) + log p(z) - log q(z), [S, B]. It is -inf for samples beyond K.
+    params: the parameters of p(x|z), [S, B, P].
     p: p(x|z), batch [S, B].
     x: the rows, [B, C], with NaN in missing cells.
     seeds: a seed for each row, [B, 2], which also drew z.
     """
 
-    z: Tensor
     log_w: Tensor
+    params: Tensor
     p: Distribution
     x: Tensor
     seeds: Tensor
@@ -128,7 +137,7 @@ class Sampler(Generic[State]):
         pad: bool = False,
     ) -> None:
         check_counts(iw_samples=iw_samples, batch_size=batch_size)
-        self._vae, self._study, self._iw_samples = vae, study, iw_samples
+        self._vae, self._study, self._iw_samples, self._dtype = vae, study, iw_samples, vae.dtype.as_numpy_dtype
         self._refinement = REFINEMENTS.resolve(refine)
         self._refinement.check(vae)
         self._pad, self._batch_size = pad, batch_size or default_batch_size(vae)
@@ -162,23 +171,30 @@ class Sampler(Generic[State]):
         """
         targets, size = x if targets is None else targets, self._batch_size
         size = size if self._pad else max(1, min(size, len(x)))
+        empty = self._study.empty(self._vae, size)
         for part in slices(len(x), size):
             rows = np.minimum(np.arange(part.start, part.start + size), len(x) - 1)
             batch = batch_rows(Batch(x, context=context), rows)
-            yield part, self._run(batch, targets[rows], places[rows], seed, part.stop - part.start, progress)
+            yield part, self._run(batch, targets[rows], places[rows], seed, part.stop - part.start, empty, progress)
 
     def _run(
-        self, batch: Batch, targets: np.ndarray, places: np.ndarray, seed: Seed, live: int, progress: Progress
+        self,
+        batch: Batch,
+        targets: np.ndarray,
+        places: np.ndarray,
+        seed: Seed,
+        live: int,
+        state: State,
+        progress: Progress,
     ) -> State:
-        """Return the sums of one batch. Only its first `live` rows count as progress."""
-        dtype = self._vae.dtype.as_numpy_dtype
-        batch = map_batch(lambda part: part.astype(dtype), batch)
-        targets, places, folded = targets.astype(dtype), places.astype(np.int32), fold(seed)
+        """Return the sums of one batch, from those without samples. Only its first `live` rows count as progress."""
+        batch = map_batch(lambda part: part.astype(self._dtype), batch)
+        targets, places, folded = targets.astype(self._dtype), places.astype(np.int32), fold(seed)
         params = self._encode(batch)
         proposal: Proposal = (params,)
         if self._refinement != EncoderPosterior():
             proposal = self._fit(batch, params, fold(folded, FITTING), places)
-        state, tiles = self._study.empty(self._vae, len(targets)), math.ceil(self._iw_samples / TILE)
+        tiles = math.ceil(self._iw_samples / TILE)
         for call in slices(tiles, tiles_per_call(TILE, len(targets), self._refinement.sampler.passes)):
             bounds = tf.constant(call.start), tf.constant(call.stop), tf.constant(self._iw_samples)
             state = self._weigh(batch, targets, proposal, folded, places, *bounds, state)
@@ -231,7 +247,8 @@ def weigh_rows(
         seeds = fold_each(seed, places, t)
         z, log_q = refinement.draw_each(joint, proposal, TILE, seeds)
         z, log_q = z[:live], log_q[:live]
-        p = model.decoder(z)
+        params = model.decoder.params(z)
+        p = model.decoder.from_params(params)
         log_px = p.log_prob(x)
         if not missingness.ignorable:  # a target is missing only because it is scored, which says nothing about it
             hidden = tf.math.is_nan(x) & ~tf.math.is_nan(targets)
@@ -239,7 +256,7 @@ def weigh_rows(
         log_w = log_px + prior.log_prob(z) - log_q
         within = (t * TILE + tf.range(live) < count)[:, tf.newaxis]
         log_w = tf.where(within, log_w, tf.constant(-math.inf, log_w.dtype))
-        return t + 1, study.add(vae, state, Sample(z, log_w, p, x, seeds), targets)
+        return t + 1, study.add(vae, state, Sample(log_w, params, p, x, seeds), targets)
 
     _, sums = tf.while_loop(lambda t, state: t < last, tile, (first, state), parallel_iterations=1)
     return cast("State", sums)

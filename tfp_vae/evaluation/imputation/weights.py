@@ -129,15 +129,15 @@ class Moments(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """M samples of z for each example, drawn with replacement in proportion to the weights seen so far.
+    """M samples for each example, drawn with replacement in proportion to the weights seen so far.
 
-    z: [B, M, D].
+    values: what is kept of each sample, [B, M, F].
     """
 
-    z: Tensor
+    values: Tensor
 
-    def add(self, before: Weights, after: Weights, log_w: Tensor, z: Tensor, seeds: Tensor) -> Slots:
-        """Return the samples after a tile with log_w [S, B] and z [S, B, D].
+    def add(self, before: Weights, after: Weights, log_w: Tensor, values: Tensor, seeds: Tensor) -> Slots:
+        """Return the samples after a tile with log_w [S, B] and values [S, B, F].
 
         Each slot takes a sample of the tile with a probability of the tile's share of all weights so far. So every slot
         is an independent draw from all samples, although none of them is kept.
@@ -146,17 +146,17 @@ class Slots(NamedTuple):
           before: the sums of the weights before the tile.
           after: the sums with the tile.
           log_w: the logarithms of the weights.
-          z: the samples.
+          values: what to keep of the samples.
           seeds: a seed for each example, [B, 2].
         """
-        count, dtype = int(self.z.shape[1]), log_w.dtype
+        count, dtype = int(self.values.shape[1]), log_w.dtype
         seeds = tf.bitwise.bitwise_xor(seeds, OTHER_KEY)
         u = ThreefryGenerator().uniform([2, count], seeds, dtype)  # [B, 2, M]
         w = tf.transpose(tf.exp(log_w - tf.reduce_max(log_w, axis=0)))  # [B, S]
         steps = tf.cumsum(w, axis=1)
         below = steps[:, tf.newaxis] <= u[:, 1, :, tf.newaxis] * steps[:, -1:, tf.newaxis]  # [B, M, S]
         chosen = tf.minimum(tf.reduce_sum(tf.cast(below, tf.int32), axis=-1), w.shape[1] - 1)
-        found = tf.gather(tf.transpose(z, [1, 0, 2]), chosen, batch_dims=1)
+        found = tf.gather(tf.transpose(values, [1, 0, 2]), chosen, batch_dims=1)
         kept = tf.cast(tf.exp(before.peak - after.peak), tf.float64) * before.total / after.total
         fresh = tf.cast(u[:, 0], tf.float64) >= kept[:, tf.newaxis]
-        return Slots(tf.where(fresh[..., tf.newaxis], found, self.z))
+        return Slots(tf.where(fresh[..., tf.newaxis], found, self.values))

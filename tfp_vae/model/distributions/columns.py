@@ -87,8 +87,30 @@ class Columns(tfd.Distribution):
         return tf.add_n([tf.reduce_sum(cells, axis=-1) for cells in self._cells(x)])
 
     def _sample_n(self, n: Tensor, seed: Tensor | None = None) -> Tensor:
-        seeds = tfp.random.split_seed(seed, n=len(self._groups), salt="columns")
-        return self.in_order([group.elements.sample(n, seed=seeds[i]) for i, group in enumerate(self._groups)])
+        pairs = zip(self._groups, self._seeds(seed), strict=True)
+        return self.in_order([group.elements.sample(n, seed=own) for group, own in pairs])
+
+    def sample_cells(self, wanted: Tensor, seed: Tensor) -> Tensor:
+        """Return samples of some columns, [..., C]. Families without such a column take no time, and their cells are 0.
+
+        Args:
+          wanted: the columns to draw, bool [C]. Their values are those of `sample` with this seed.
+          seed: a stateless seed.
+        """
+
+        def draw(group: Group, seed: Tensor) -> Tensor:
+            shape = group.elements.batch_shape_tensor()
+            return tf.cond(
+                tf.reduce_any(tf.gather(wanted, group.places)),
+                lambda: group.elements.sample(seed=seed),
+                lambda: tf.zeros(shape, self.dtype),
+            )
+
+        return self.in_order(list(map(draw, self._groups, self._seeds(seed))))
+
+    def _seeds(self, seed: Tensor | None) -> list[Tensor]:
+        """Return a seed for each group."""
+        return list(tf.unstack(tfp.random.split_seed(seed, n=len(self._groups), salt="columns")))
 
     def _mean(self) -> Tensor:
         """E[x_j] for numbers, and the most probable level for words, because words have no mean."""

@@ -20,7 +20,7 @@ from tfp_vae.data.dataset import Split, check_split
 from tfp_vae.data.readers.sources import read_labels
 from tfp_vae.data.readers.tables import TextFormat, csv_blocks
 from tfp_vae.data.schema import Schema, Table, read_table
-from tfp_vae.data.schema.cells import text_array
+from tfp_vae.data.schema.cells import TEXT, text_array
 from tfp_vae.data.transforms.scaling import SCALINGS
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
 from tfp_vae.evaluation.importance import Progress, slices
@@ -213,8 +213,12 @@ def list_cells(
 
 def spell(schema: Schema, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
     """Return the texts of the missing cells of values [N, C] in natural numbers, row by row. NaN becomes empty."""
-    columns = [column.decode(numbers) for column, numbers in zip(schema.modelled, values.T, strict=True)]
-    return np.asarray(np.stack(columns, axis=1)[missing])
+    rows, places = np.nonzero(missing)
+    texts = np.empty(len(rows), TEXT)
+    for place, column in enumerate(schema.modelled):
+        own = places == place
+        texts[own] = column.decode(values[rows[own], place])
+    return texts
 
 
 def table_blocks(
