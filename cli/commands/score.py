@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from tfp_vae.data.dataset import Dataset
     from tfp_vae.evaluation.importance import Estimates
     from tfp_vae.evaluation.metrics import Measure
-    from tfp_vae.runs.anomalies import Detection
+    from tfp_vae.runs.anomalies import Detection, Known
+    from tfp_vae.runs.folder.records import Calibration
     from tfp_vae.runs.folder.unfinished import Unfinished
     from tfp_vae.runs.load import LoadedRun
     from tfp_vae.runs.run import Run
@@ -150,6 +150,133 @@ def usual_rows(load: Callable[[], Dataset], *, required: bool) -> Batch | None:
         return None
 
 
+HELD_OUT = ("test", "validation")
+"""The splits whose rows may be the held-out rows themselves, so that they are not scored twice."""
+
+
+class OwnData:
+    """The data of a run, read at the first call. They stay in memory until they are released.
+
+    Args:
+      run: the run.
+      data_dir: the value of the option.
+    """
+
+    def __init__(self, run: Run, data_dir: str | None) -> None:
+        self._run, self._data_dir = run, data_dir
+        self._dataset: Dataset | None = None
+
+    def __call__(self) -> Dataset:
+        """Return the data."""
+        if self._dataset is None:
+            self._dataset = reload(self._run.config(), self._data_dir, console.DownloadProgress())
+        return self._dataset
+
+    def release(self) -> None:
+        """Free the memory."""
+        self._dataset = None
+
+
+class Wanted(NamedTuple):
+    """What to estimate, from the options.
+
+    effort: the settings of the estimates.
+    anomaly_score: the name of the score that p-values compare.
+    contamination: the rate of false alarms, or None to flag nothing.
+    most: the most held-out rows.
+    cells: whether to score each cell.
+    """
+
+    effort: Effort
+    anomaly_score: str
+    contamination: float | None
+    most: int
+    cells: bool
+
+    @property
+    def needs_cells(self) -> bool:
+        """Whether p-values depend on the scores of cells."""
+        scorer: Score = SCORES.resolve(self.anomaly_score)
+        return scorer.needs_cells
+
+
+def held_out_scores(
+    restored: LoadedRun, load: Callable[[], Dataset], wanted: Wanted, known: Known | None = None
+) -> Calibration | str:
+    """Return the scores of held-out rows of the run, or print a warning and return why there are none.
+
+    Args:
+      restored: the run.
+      load: returns the data of the run.
+      wanted: the score, and the settings of the estimates.
+      known: evidence of rows of the run, which is not computed again.
+
+    Raises:
+      DataError, UsageError: there are no held-out rows, but they are needed.
+    """
+    from tfp_vae.runs.anomalies import calibrate
+
+    settings: dict[str, Any] = {"most": wanted.most, "known": known, "stages": console.progress_bar}
+    try:
+        return calibrate(restored, load, wanted.anomaly_score, wanted.effort, **settings)
+    except (DataError, UsageError) as error:
+        if wanted.contamination is not None or wanted.anomaly_score != DEFAULT_SCORE:
+            raise
+        console.notice(f"warning: There are no p-values, because the run has no held-out scores. {error}")
+        return str(error)
+
+
+class Scored(NamedTuple):
+    """The estimates of the examples, and the scores of held-out rows to compare with.
+
+    metrics: a summary.
+    estimates: of each example.
+    kept: where finished examples are kept, if anywhere.
+    cells: the scores of the cells, if they are wanted.
+    held_out: the scores of held-out rows, or why there are none.
+    """
+
+    metrics: dict[str, Any]
+    estimates: Estimates
+    kept: Unfinished | None
+    cells: UnusualCells | None
+    held_out: Calibration | str
+
+
+def score_all(
+    restored: LoadedRun, examples: Examples, wanted: Wanted, data: OwnData, *, own: str | None, keep: bool
+) -> Scored:
+    """Return the estimates of examples and their cells, and the scores of held-out rows.
+
+    Held-out rows come first unless they may be among the examples. The data of a run and the estimates of a long table
+    are then never in memory together.
+
+    Args:
+      restored: the run.
+      examples: the examples.
+      wanted: what to estimate.
+      data: those of the run. They are released.
+      own: the split of the run that the examples are, or None.
+      keep: see `score_examples`.
+    """
+    from tfp_vae.runs.anomalies import Known
+
+    like = usual_rows(data, required=wanted.needs_cells) if wanted.cells else None
+    held_out = None if own in HELD_OUT else held_out_scores(restored, data, wanted)
+    if held_out is not None:
+        data.release()
+    metrics, estimates, kept = score_examples(restored, examples, wanted.effort, keep=keep)
+    cells, surprise = None, None
+    if wanted.cells:
+        cells = score_cells(restored, examples.split.batch, like, wanted.effort, rows_kept=kept is not None)
+        surprise = cells.surprise
+    if held_out is None:
+        known = Known(str(own), examples.places, Evidence(examples.split.x, estimates, surprise))
+        held_out = held_out_scores(restored, data, wanted, known)
+        data.release()
+    return Scored(metrics, estimates, kept, cells, held_out)
+
+
 class Alarms(NamedTuple):
     """The comparison of the examples with held-out rows of the run.
 
@@ -168,45 +295,22 @@ def too_few(count: int) -> str:
     return f"the smallest p-value with {plural(count, 'held-out row')} is 1/{count + 1} = {smallest_p_value(count):.4g}"
 
 
-def raise_alarms(
-    restored: LoadedRun,
-    examples: Examples,
-    evidence: Evidence,
-    load: Callable[[], Dataset],
-    effort: Effort,
-    *,
-    anomaly_score: str,
-    contamination: float | None,
-    most: int,
-    is_given: bool = False,
-) -> Alarms:
+def raise_alarms(restored: LoadedRun, examples: Examples, scored: Scored, wanted: Wanted) -> Alarms:
     """Return the comparison of examples with held-out rows, and print where the p-values and the threshold come from.
 
     Args:
       restored: the run.
       examples: the examples.
-      evidence: their estimates.
-      load: returns the data of the run.
-      effort: the settings of the estimates.
-      anomaly_score: the name of the score.
-      contamination: the rate of false alarms, or None to flag nothing.
-      most: the most held-out rows.
-      is_given: whether the examples have another condition than their own, so that they are no held-out rows.
-
-    Raises:
-      DataError, UsageError: there are no held-out rows, but they are needed.
+      scored: their estimates.
+      wanted: the score, and the rate of false alarms.
     """
-    from tfp_vae.runs.anomalies import Known, calibrate, detect, keep_threshold
+    from tfp_vae.runs.anomalies import detect, keep_threshold
 
-    split = examples.origin["split"]
-    known = None if split is None or is_given else Known(split, examples.places, evidence)
-    try:
-        kept = calibrate(restored, load, anomaly_score, effort, most=most, known=known, stages=console.progress_bar)
-    except (DataError, UsageError) as error:
-        if contamination is not None or anomaly_score != DEFAULT_SCORE:
-            raise
-        console.notice(f"warning: There are no p-values, because the run has no held-out scores. {error}")
-        return Alarms(None, {}, {"anomaly_score": anomaly_score, "held_out": None, "held_out_reason": str(error)})
+    anomaly_score, contamination, kept = wanted.anomaly_score, wanted.contamination, scored.held_out
+    if isinstance(kept, str):
+        return Alarms(None, {}, {"anomaly_score": anomaly_score, "held_out": None, "held_out_reason": kept})
+    split, surprise = examples.origin["split"], None if scored.cells is None else scored.cells.surprise
+    evidence = Evidence(examples.split.x, scored.estimates, surprise)
     rows = None if split is None else (split, examples.places)
     detection, count = detect(restored, evidence, kept, anomaly_score, rows=rows), len(kept.rows)
     held_out = f"{plural(count, 'held-out row')} of the run's {kept.split} split"
@@ -383,33 +487,21 @@ def command(
     scorer.check(restored.vae)
     if per_column is None:
         per_column = contamination is not None and names_cells(found)
-    effort, load = Effort(iw_samples, refine, seed, execution), loader(found, data_dir)
+    effort, cells_too = Effort(iw_samples, refine, seed, execution), per_column or scorer.needs_cells
+    wanted = Wanted(effort, anomaly_score, contamination, held_out_rows, cells_too)
+    own = None if context is not None else examples.origin["split"]
     keep = out_path is None or plots  # because a run that gets no file may be read-only
-    metrics, estimates, kept = score_examples(restored, examples, effort, keep=keep)
-    x, cells = examples.split.batch, None
-    if per_column or scorer.needs_cells:
-        like = usual_rows(load, required=scorer.needs_cells)
-        cells = score_cells(restored, x, like, effort, rows_kept=kept is not None)
-    evidence = Evidence(examples.split.x, estimates, None if cells is None else cells.surprise)
-    alarms = raise_alarms(
-        restored,
-        examples,
-        evidence,
-        load,
-        effort,
-        anomaly_score=anomaly_score,
-        contamination=contamination,
-        most=held_out_rows,
-        is_given=context is not None,
-    )
+    scored = score_all(restored, examples, wanted, OwnData(found, data_dir), own=own, keep=keep)
+    metrics, estimates, kept, cells, _ = scored
+    alarms = raise_alarms(restored, examples, scored, wanted)
     result_of = (examples, estimates, restored.measure, alarms.columns, cells)
-    chosen: dict[str, Any] = {} if found.config().data.condition is None else {"given": given}
+    condition: dict[str, Any] = {} if found.config().data.condition is None else {"given": given}
     path = output.write(found, out_path, f"scores-{name}.csv", FORMS, *result_of, text=examples.form)
     order = estimates.log_likelihood if alarms.detection is None else -alarms.detection.scores
     least = most_anomalous(order, show)
     names, rows = shown_rows(examples, estimates, alarms, cells, least)
     result = output.record(
-        found, restored, **examples.origin, **chosen, **metrics, **alarms.summary, most_anomalous=rows, out=str(path)
+        found, restored, **examples.origin, **condition, **metrics, **alarms.summary, most_anomalous=rows, out=str(path)
     )
     if kept is not None:
         kept.remove()
@@ -433,11 +525,6 @@ def names_cells(found: Run) -> bool:
     if can:
         console.notice("cells: scored, to name those that are responsible (--no-per-column skips them)")
     return can
-
-
-def loader(found: Run, data_dir: str | None) -> Callable[[], Dataset]:
-    """Return a function that returns the data of a run. They are read once, when it is first called."""
-    return functools.cache(lambda: reload(found.config(), data_dir, console.DownloadProgress()))
 
 
 def shown_columns(estimates: Estimates, alarms: Alarms, cells: UnusualCells | None) -> dict[str, np.ndarray]:

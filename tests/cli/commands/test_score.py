@@ -6,11 +6,13 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tfp_vae.cli import signals
-from tfp_vae.cli.commands.score import with_reasons
+from tfp_vae.cli.commands import score as score_command
+from tfp_vae.cli.commands.score import HELD_OUT, OwnData, Wanted, score_all, with_reasons
 
 from tests.helpers.commands import (
     GRAPH,
@@ -26,6 +28,7 @@ from tests.helpers.files import write as write_images
 from tests.helpers.people import HEADER, people, write_people
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.data.loading import load
+from tfp_vae.evaluation.anomalies import Effort
 from tfp_vae.plots.canvas import Figure
 from tfp_vae.runs.folder import unfinished
 from tfp_vae.runs.folder.unfinished import Unfinished
@@ -45,6 +48,38 @@ def test_picture_shows_the_least_likely_examples(
     ]
     assert texts == [f"{value}\n{name}" for value, name in found]
     assert "180 test examples" in figures[0].axes[0].get_title()
+
+
+@pytest.mark.parametrize("own", [None, "train", *HELD_OUT])
+def test_data_of_the_run_are_released_before_examples_are_scored_unless_they_are_held_out(
+    monkeypatch: pytest.MonkeyPatch, own: str | None
+) -> None:
+    events: list[str] = []
+
+    class Data:
+        release = staticmethod(lambda: events.append("release"))
+
+    split = Split(np.zeros([2, 1]))
+    examples = SimpleNamespace(split=split, places=np.arange(2))
+    monkeypatch.setattr(score_command, "held_out_scores", lambda *given: events.append(f"held out {len(given)}") or "")
+    monkeypatch.setattr(
+        score_command, "score_examples", lambda *given, keep: events.append("examples") or ({}, None, None)
+    )
+    wanted = Wanted(Effort(), "log-likelihood", None, 10, cells=False)
+    score_all(None, examples, wanted, Data(), own=own, keep=False)
+    first, last = ["held out 3", "release", "examples"], ["examples", "held out 4", "release"]
+    assert events == (last if own in HELD_OUT else first)
+
+
+def test_data_of_a_run_are_read_once_until_they_are_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    monkeypatch.setattr(score_command, "reload", lambda *given: read.append(given) or object())
+    data = OwnData(SimpleNamespace(config=lambda: "config"), None)
+    assert data() is data()
+    assert len(read) == 1
+    data.release()
+    data()
+    assert len(read) == 2
 
 
 @pytest.mark.slow

@@ -131,6 +131,14 @@ def test_typical_scores_are_the_medians_of_generated_rows() -> None:
     assert np.isnan(typical[4])
 
 
+def test_typical_scores_of_many_rows_are_those_of_rows_evenly_spread() -> None:
+    holes = np.where(np.arange(40)[:, np.newaxis] < 36, MODEL.full.data(40), np.nan)  # the last four are empty
+    settings = {"rows": 4, "iw_samples": 20, "execution": "eager"}
+    found = typical_scores(VAE, holes, **settings)
+    np.testing.assert_array_equal(found, typical_scores(VAE, holes[[0, 13, 26, 39]], **settings))
+    assert (found != typical_scores(VAE, holes[:4], **settings)).all()
+
+
 def test_typical_scores_need_a_row() -> None:
     with pytest.raises(UsageError, match="at least one row"):
         typical_scores(VAE, np.zeros([0, MODEL.full.size]))

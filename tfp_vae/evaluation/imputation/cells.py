@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast, final
 
 import numpy as np
 
-from tfp_vae.core.batch import Batch
+from tfp_vae.core.batch import Batch, as_batch, batch_rows, check_context, map_batch
 from tfp_vae.core.errors import check_counts, require
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.lazy import tf
@@ -33,6 +33,9 @@ MOST_PASSES = 32
 
 GROUPS_AT_ONCE = 4_096
 """Most copies of rows with hidden cells that are in memory at once."""
+
+WHAT = "A score for each column"
+"""The result, for errors."""
 
 GENERATED = 2
 """Separates the seed of generated rows from the seeds of z."""
@@ -144,7 +147,7 @@ def score_columns(
     """
     require(VAE, vae, "score_columns: vae")
     check_counts(iw_samples=iw_samples, batch_size=batch_size)
-    x, context = rows_of(vae, x, "A score for each column")
+    x, context = rows_of(vae, x, WHAT)
     seed = seed_for_evaluation(seed)
     places = np.arange(len(x)) if places is None else np.asarray(places)
     sampler = Sampler(
@@ -216,8 +219,8 @@ def typical_scores(
 
     Args:
       vae: a model whose likelihood is `likelihoods.Columns`.
-      x: rows [N, C] whose scores are compared with these. Only their holes and contexts matter. None means complete
-        rows, for a model without a condition.
+      x: rows [N, C] whose scores are compared with these. Only their holes and contexts matter, and only those of a
+        sample if there are more rows than are generated. None means complete rows, for a model without a condition.
       rows: the number of generated rows.
       iw_samples, seed, refine, execution: see `score_columns`.
 
@@ -227,7 +230,7 @@ def typical_scores(
     require(VAE, vae, "typical_scores: vae")
     check_counts(rows=rows)
     seed = seed_for_evaluation(seed)
-    like, context = (np.zeros([1, 1]), None) if x is None else rows_of(vae, x, "A score for each column")
+    like, context = (np.zeros([1, 1]), None) if x is None else rows_of(vae, sample_rows(vae, x, rows), WHAT)
     places = np.arange(rows) % len(like)
     y = None if context is None else context[places]
     generated = (vae if y is None else vae.given(y)).sample(rows, seed=fold(seed, GENERATED)).numpy()
@@ -235,6 +238,16 @@ def typical_scores(
     batch = Batch(np.where(hidden, math.nan, generated), context=y)
     found = score_columns(vae, batch, iw_samples=iw_samples, seed=seed, refine=refine, execution=execution)
     return column_medians(found.values)
+
+
+def sample_rows(vae: VAE, x: Array | Batch, most: int) -> Batch:
+    """Return at most this many of the rows [N, C], evenly spread, with their contexts if the model takes any."""
+    batch = map_batch(np.asarray, as_batch(x))
+    if batch.x.ndim == 0 or len(batch.x) <= most:
+        return batch
+    context = check_context(batch.context, vae.context_size, WHAT, len(batch.x))
+    places = np.linspace(0, len(batch.x) - 1, most).astype(int)
+    return batch_rows(map_batch(np.asarray, batch._replace(context=context)), places)
 
 
 class CellSums(NamedTuple):
