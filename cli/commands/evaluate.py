@@ -131,7 +131,7 @@ def check_anomaly_options(run: Sequence[str], iw_samples: Sequence[int], data: s
         raise UsageError("--anomalies works with one --run only. Evaluate the runs one by one.")
     if len(iw_samples) > 1:
         raise UsageError("--anomalies takes one number of --iw-samples. Keep one.")
-    others = ("accuracy", "max_examples", "ais_steps", "per_example", "plots")
+    others = ("accuracy", "max_examples", "ais_steps", "per_example", "plots", "factors")
     options.refuse_on_command_line(others, "with --anomalies. Leave this option out")
     if data is not None:
         options.refuse_on_command_line(("split",), "with --data. Keep one of them")
@@ -351,6 +351,13 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
     help="File with the rows for --anomalies.  [default: the split]",
 )
 @options.option(
+    "--factors",
+    group=options.DATA,
+    metavar="NAME,...",
+    help="Known factors of the data, such as label. Measure how far each dimension of z follows one of them: MIG, SAP "
+    "and DCI.  [default: none]",
+)
+@options.option(
     "--ais-steps",
     group=options.RUN,
     type=options.Whole(1, 10**6),
@@ -398,6 +405,7 @@ def command(
     seed: int,
     anomalies: str | None,
     data: str | None,
+    factors: str | None,
     ais_steps: int | None,
     ais_chains: int,
     ais_examples: int,
@@ -436,7 +444,8 @@ def command(
             from tfp_vae.runs.results import AnnealingPlan, Plan, assess, compare
 
             annealing = None if ais_steps is None else AnnealingPlan(ais_steps, ais_chains, ais_examples)
-            plan = Plan(iw_samples, split, max_examples, seed, execution, annealing, refine, accuracy)
+            names = tuple(filter(None, (name.strip() for name in (factors or "").split(","))))
+            plan = Plan(iw_samples, split, max_examples, seed, execution, annealing, refine, accuracy, names)
             assessments.append(assess(restored, dataset, plan, stages=console.progress_bar, resume=True))
     differences = [compare(assessments[0], other) for other in assessments[1:]]
     try:  # results are kept even if nobody listens any more, and printed even if they cannot be kept

@@ -10,7 +10,7 @@ import pytest
 
 import tfp_vae as tv
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.data.condition import Condition, Variable, check_present
+from tfp_vae.data.condition import Condition, Variable, check_present, factors_of
 from tfp_vae.data.dataset import Split
 
 
@@ -142,3 +142,29 @@ def test_missing_and_unseen_values_and_unknown_names_are_refused() -> None:
         condition.encode({}, "new.csv")
     with pytest.raises(DataError, match="all training rows have the same 'age'"):
         Variable.learn("age", np.full(4, "3"), "rows.csv")
+
+
+class TestFactors:
+    """Known factors of examples: labels, columns of labels, and columns of ids."""
+
+    def split(self, y: np.ndarray, **ids: list[str]) -> Split:
+        return Split(np.zeros((3, 2), np.float32), y=y, ids={name: np.array(each) for name, each in ids.items()})
+
+    def test_are_labels_and_columns_and_numbers_are_numbers(self) -> None:
+        split = self.split(np.array([1, 0, 1]), angle=["0.5", "1", "2"], shape=["a", "b", "a"])
+        found = factors_of(split, ("kind", "angle", "shape"), "kind", "here")
+        np.testing.assert_array_equal(found["kind"], [1, 0, 1])
+        np.testing.assert_array_equal(found["angle"], [0.5, 1, 2])
+        assert found["shape"].tolist() == ["a", "b", "a"]
+        assert factors_of(split, (), None, "here") == {}
+
+    def test_of_several_columns_of_labels_have_numbers(self) -> None:
+        split = self.split(np.array([[1, 4], [2, 5], [3, 6]]))
+        np.testing.assert_array_equal(factors_of(split, ("label_2",), None, "here")["label_2"], [4, 5, 6])
+
+    def test_must_exist_in_every_row(self) -> None:
+        split = self.split(np.array([1, 0, 1]), shape=["a", "", "a"])
+        with pytest.raises(UsageError, match=r"has no 'shap'. Choose from label, shape. Did you mean 'shape'"):
+            factors_of(split, ("shap",), None, "here")
+        with pytest.raises(DataError, match="1 row has no 'shape'"):
+            factors_of(split, ("shape",), None, "here")

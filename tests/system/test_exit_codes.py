@@ -109,6 +109,8 @@ CASES["evaluate"] += [
     ("--run run --anomalies label=5 --max-examples 9", USAGE),
     ("--run run --anomalies label=5 --run run", USAGE),
     ("--run run --anomalies =", USAGE),
+    ("--run run --anomalies label=5 --factors label", USAGE),
+    ("--run run --factors nothing", USAGE),
     ("--run run --anomalies kind", USAGE),
     ("--run table --anomalies height", USAGE),
     ("--run run --anomalies label", DATA),

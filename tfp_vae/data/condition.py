@@ -259,6 +259,50 @@ def columns_of(split: Split) -> dict[str, np.ndarray]:
     return {**({} if split.y is None else {LABEL: split.y}), **split.ids}
 
 
+def factors_of(split: Split, names: Collection[str], label_column: str | None, where: str) -> dict[str, np.ndarray]:
+    """Return known factors of the examples [N] by name: columns of `columns_of`, or columns of labels [N, F].
+
+    The latter have the names label_1, ..., label_F. Columns whose values are all numbers become numbers.
+
+    Args:
+      split: the examples.
+      names: the names of the factors.
+      label_column: another name of the labels.
+      where: the source of the rows, for errors.
+
+    Raises:
+      UsageError: there is no such factor.
+      DataError: a factor has missing values.
+    """
+    known = columns_of(split)
+    labels = known.get(LABEL)
+    if labels is not None and labels.ndim > 1:
+        del known[LABEL]
+        known |= {f"{LABEL}_{i + 1}": column for i, column in enumerate(labels.reshape(len(labels), -1).T)}
+    elif labels is not None and label_column is not None:
+        known.setdefault(label_column, labels)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        has = f"Choose from {', '.join(known)}." if known else "Its data have no labels and no columns of ids."
+        raise UsageError(f"`factors`: {where} has no {unknown[0]!r}. {has}{suggest(unknown[0], known)}")
+    return {name: as_numbers(known[name], name, where) for name in names}
+
+
+def as_numbers(values: np.ndarray, name: str, where: str) -> np.ndarray:
+    """Return a column of texts as numbers if all of them are, and raise DataError if it has missing values."""
+    missing = np.isin(np.char.lower(np.char.strip(values.astype(np.str_))), list(MISSING))
+    if missing.any():
+        count = int(missing.sum())
+        raise DataError(
+            f"{where}: {plural(count, 'row')} {'has' if count == 1 else 'have'} no {name!r}, which is one of the "
+            "factors. Leave this factor out, or fill it in."
+        )
+    try:
+        return values.astype(np.float64)
+    except ValueError:
+        return values
+
+
 def check_present(split: Split, names: Collection[str], where: str) -> None:
     """Raise DataError if a label or a column that the model is conditioned on has missing values."""
     for name, values in columns_of(split).items():

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tfp_vae.evaluation.classification import Classification, classify
     from tfp_vae.evaluation.codes import CodeUsage
     from tfp_vae.evaluation.diagnostics import pareto_k
+    from tfp_vae.evaluation.disentanglement import Disentanglement, disentangle
     from tfp_vae.evaluation.effort.settling import Settled, settle
     from tfp_vae.evaluation.evidence import LogLikelihood, log_likelihood
     from tfp_vae.evaluation.gaps import Gaps
@@ -73,6 +74,7 @@ _PLACES = {
     "Classification": "classification",
     "ColumnScores": "imputation",
     "Decomposition": "information",
+    "Disentanglement": "disentanglement",
     "Embeddings": "latent_space",
     "Estimates": "importance",
     "Estimator": "importance",
@@ -91,6 +93,7 @@ _PLACES = {
     "classify": "classification",
     "decode": "latent_space",
     "decomposition": "information",
+    "disentangle": "disentanglement",
     "encode": "latent_space",
     "estimate": "importance",
     "generate_within": "latent_space",
@@ -124,6 +127,7 @@ __all__ = [
     "CodeUsage",
     "ColumnScores",
     "Decomposition",
+    "Disentanglement",
     "Embeddings",
     "Estimates",
     "Estimator",
@@ -145,6 +149,7 @@ __all__ = [
     "decode",
     "decomposition",
     "diagnostics",
+    "disentangle",
     "effort",
     "encode",
     "estimate",

@@ -510,6 +510,56 @@ METRICS: dict[str, Metric] = {
             error_key="knn_accuracy_se",
         ),
         Metric(
+            key="disentanglement.mig",
+            label="mutual information gap (MIG)",
+            unit="of the entropy",
+            format=".4f",
+            definition="mean over the factors of (I(z_a; v) - I(z_b; v)) / H(v), with z_a and z_b the two best "
+            "dimensions of E_q[z\\|x], in 20 bins (only with `factors`; Chen et al., 2018)",
+            meaning="near 1 if one dimension alone has all information about each factor",
+            places=_BOTH,
+        ),
+        Metric(
+            key="disentanglement.sap",
+            label="separated predictability (SAP)",
+            unit="of labels or R²",
+            format=".4f",
+            definition="mean over the factors of the gap between the two dimensions that predict v best alone, by "
+            "balanced accuracy or R² (only with `factors`; Kumar et al., 2018)",
+            meaning="how much better the best dimension predicts a factor",
+            places=_BOTH,
+        ),
+        Metric(
+            key="disentanglement.disentanglement",
+            label="disentanglement (DCI)",
+            unit="0 to 1",
+            format=".4f",
+            definition="1 - the entropy of the importance of a dimension over the factors / log K, in random forests "
+            "(only with `factors`; Eastwood and Williams, 2018)",
+            meaning="1 if each dimension matters for one factor only",
+            places=_BOTH,
+        ),
+        Metric(
+            key="disentanglement.completeness",
+            label="completeness (DCI)",
+            unit="0 to 1",
+            format=".4f",
+            definition="1 - the entropy of the importance of the dimensions for a factor / log D (only with `factors`; "
+            "Eastwood and Williams, 2018)",
+            meaning="1 if one dimension only matters for each factor",
+            places=_BOTH,
+        ),
+        Metric(
+            key="disentanglement.informativeness",
+            label="informativeness (DCI)",
+            unit="of labels or R²",
+            format=".4f",
+            definition="accuracy or R² of the forests on held-out examples (only with `factors`; Eastwood and "
+            "Williams, 2018)",
+            meaning="how well all dimensions together predict the factors",
+            places=_BOTH,
+        ),
+        Metric(
             key="ess_median",
             label="effective sample size (ESS), median",
             unit="samples",

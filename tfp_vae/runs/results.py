@@ -33,11 +33,13 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, places_of, seed_for
+from tfp_vae.data.condition import factors_of
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
 from tfp_vae.evaluation.classification import classify
 from tfp_vae.evaluation.codes import CodeUsage
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, mean_error, standard_error
+from tfp_vae.evaluation.disentanglement import disentangle
 from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks
 from tfp_vae.evaluation.effort.settling import AS_NEEDED, Settled, Stages, check_accuracy, settle
 from tfp_vae.evaluation.gaps import Gaps, gap_remark
@@ -108,6 +110,7 @@ class Plan:
     execution: `auto` for that of the training, or `xla`, `graph` or `eager`. They draw different random numbers.
     refine: how the proposal is fitted to each example: a name from `REFINEMENTS` with settings.
     annealing: the settings of annealed importance sampling, or None to leave it out.
+    factors: names of known factors, see `data.condition.factors_of`, for measures of disentanglement.
     accuracy: the largest distance of an end of each 90% interval from the estimate, in nats. It replaces `iw_samples`
       and `refine`, see `evaluation.settle`.
 
@@ -124,6 +127,7 @@ class Plan:
     annealing: AnnealingPlan | None = None
     refine: Member | str = "none"
     accuracy: float | None = None
+    factors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.accuracy is not None:
@@ -402,6 +406,14 @@ class _Evaluation:
         means = information.posterior_means(self.vae, taught.batch, seed=self.seed(3))
         return probes.probe(means, taught.y, self.estimates.posterior_mean, asked)
 
+    def disentanglement(self, factors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Return how far each dimension of z follows one of the known factors, or nothing if there are none."""
+        if not factors:
+            return {}
+        means, latent = self.estimates.posterior_mean, self.vae.prior.latent
+        found = disentangle(latent.as_codes(means) if latent.discrete else means, factors, seed=self.plan.seed)
+        return {"disentanglement": {"factors": list(factors), **found._asdict()}}
+
     def classes(self) -> dict[str, Any]:
         """Return log p(x|y) of each class, and how well Bayes' rule finds the classes, if the condition is a class.
 
@@ -546,6 +558,8 @@ def assess(
     began = time.monotonic()
     split = held_out_view(restored.config, dataset, plan.split)
     examples = _choose_examples(split, plan.max_examples)
+    data = restored.config.data
+    factors = factors_of(examples, plan.factors, data.reading.label_column, f"{data.dataset}, {plan.split} split")
     execution = restored.choose_execution(plan.execution)
     kept = restored.run.unfinished(evaluation_identity(restored, plan, examples, execution)) if resume else None
     continued = ", continued" if kept is not None and kept.continued else ""
@@ -565,6 +579,7 @@ def assess(
         **found.decomposition(),
         **found.reconstruction(),
         **found.probes(),
+        **found.disentanglement(factors),
         **found.classes(),
         **annealed,
         "seconds": time.monotonic() - began,

@@ -56,13 +56,15 @@ def as_printed(path: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_json_has_the_promised_keys_and_is_the_file(copied: Run) -> None:
-    options = ("--iw-samples", "4", "--max-examples", "9", *GRAPH)
+    options = ("--iw-samples", "4", "--max-examples", "20", "--factors", "label", *GRAPH)
     result = answer("evaluate", "--run", copied.folder, *options)
     assert {
         "run", "dataset", "split", "num_examples", "iw_samples", "log_likelihood", "log_likelihood_se", "elbo",
         "elbo_se", "distortion", "rate", "bits_per_dim", "active_units", "ess_median", "seconds",
     } <= result.keys()  # fmt: skip
-    assert result["num_examples"] == 9
+    assert result["num_examples"] == 20
+    assert result["disentanglement"]["factors"] == ["label"]
+    assert 0 <= result["disentanglement"]["mig"] <= 1
     assert "ais" not in result
     assert result == as_printed(copied.folder / "evaluation.json")
 
