@@ -17,14 +17,15 @@ from PIL import Image
 OVERFLOW = """
 const width = document.documentElement.clientWidth;
 const scrolls = element => element
-  && (/auto|scroll/.test(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
+  && (/auto|scroll/.test(getComputedStyle(element).overflowX) || getComputedStyle(element).position === 'fixed'
+    || scrolls(element.parentElement));
 return [...document.body.querySelectorAll('*')].filter(each => {
   const box = each.getBoundingClientRect();
-  return box.width > 1 && box.height > 1 && box.right > width + 1 && !scrolls(each.parentElement)
+  return box.width > 1 && box.height > 1 && box.right > width + 1 && !scrolls(each)
     && getComputedStyle(each).visibility === 'visible';
 }).map(each => each.tagName.toLowerCase() + '.' + each.className).slice(0, 5);
 """
-"""The elements that reach beyond the right edge, except within a part that scrolls."""
+"""The elements that reach beyond the right edge, except within a part that scrolls or a drawer."""
 
 CONTRAST = """
 const parse = text => {
