@@ -223,7 +223,8 @@ def test_print_has_pictures_in_place_of_moving_parts(browser: Browser, page: Pat
 def test_faulty_page_is_noticed(browser: Browser, tmp_path: Path) -> None:
     """The tests above can fail, because a page with each of their faults is noticed."""
     faults = "<p style='width: 900px; color: #aaa'>wide and pale</p><script>console.error('ouch')</script>"
-    (tmp_path / "bad.html").write_text(f"<body>{faults}</body>")
+    viewport = "<meta name='viewport' content='width=device-width'>"
+    (tmp_path / "bad.html").write_text(f"{viewport}<body>{faults}</body>")
     browser.look(width=390)
     browser.open(tmp_path / "bad.html")
     assert any("ouch" in message for message in browser.complaints())
