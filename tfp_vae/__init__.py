@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tfp_vae.core.batch import Batch
     from tfp_vae.evaluation import log_likelihood
     from tfp_vae.model import likelihoods, missingness, networks, posteriors, priors
+    from tfp_vae.model.classifier import Classifier
     from tfp_vae.model.vae import VAE, Decoder, Encoder
     from tfp_vae.runs.build import build
     from tfp_vae.runs.load import load, save
@@ -45,6 +46,7 @@ __version__ = "0.2.0"
 _PLACES = {
     "VAE": "model.vae",
     "Batch": "core.batch",
+    "Classifier": "model.classifier",
     "Decoder": "model.vae",
     "Encoder": "model.vae",
     "build": "runs.build",
@@ -63,6 +65,7 @@ _PLACES = {
 __all__ = [
     "VAE",
     "Batch",
+    "Classifier",
     "Decoder",
     "Encoder",
     "__version__",

@@ -17,7 +17,7 @@ import pytest
 import tfp_vae
 from tfp_vae.core.registry import BaseRecord
 from tfp_vae.model import networks
-from tfp_vae.objectives import Weighted
+from tfp_vae.objectives import SemiSupervised, Weighted
 from tfp_vae.runs.config import TABLES
 from tfp_vae.training.callbacks import Callback
 
@@ -179,7 +179,7 @@ HELPERS = {networks.apply_to_last_axis, networks.dropping, networks.needs_images
 """Public functions next to the members of their table."""
 
 
-WRAPPERS = {Weighted}
+WRAPPERS = {SemiSupervised, Weighted}
 """Public classes that change a member of their table."""
 
 

@@ -56,6 +56,7 @@ class Purpose(enum.IntEnum):
     EMBEDDING = 12
     PAIRS = 13
     INSPECTION = 14
+    LABELLED = 15
 
 
 def fold(seed: int | Seed, *indices: int | Tensor) -> Tensor:

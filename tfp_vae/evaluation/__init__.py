@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         proposals,
     )
     from tfp_vae.evaluation.annealing import Annealed, Sandwich, annealed_log_likelihood, sandwich
-    from tfp_vae.evaluation.classification import Classification, classify
+    from tfp_vae.evaluation.classification import Classification, classify, classify_directly, measure_classes
     from tfp_vae.evaluation.codes import CodeUsage
     from tfp_vae.evaluation.diagnostics import pareto_k
     from tfp_vae.evaluation.disentanglement import Disentanglement, disentangle
@@ -91,6 +91,7 @@ _PLACES = {
     "active_units": "importance",
     "annealed_log_likelihood": "annealing",
     "classify": "classification",
+    "classify_directly": "classification",
     "decode": "latent_space",
     "decomposition": "information",
     "disentangle": "disentanglement",
@@ -101,6 +102,7 @@ _PLACES = {
     "impute": "imputation",
     "is_active": "importance",
     "log_likelihood": "evidence",
+    "measure_classes": "classification",
     "pareto_k": "diagnostics",
     "path": "paths",
     "posterior_means": "information",
@@ -146,6 +148,7 @@ __all__ = [
     "anomalies",
     "classification",
     "classify",
+    "classify_directly",
     "decode",
     "decomposition",
     "diagnostics",
@@ -164,6 +167,7 @@ __all__ = [
     "is_active",
     "latent_space",
     "log_likelihood",
+    "measure_classes",
     "metrics",
     "outputs",
     "pareto_k",

@@ -17,10 +17,21 @@ from tfp_vae.evaluation.importance import Estimator
 from tfp_vae.evaluation.proposals import Refinement
 from tfp_vae.model.vae import VAE
 
-__all__ = ["BINS", "Classification", "calibration_error", "classify"]
+__all__ = [
+    "BINS",
+    "Classification",
+    "calibration_error",
+    "classify",
+    "classify_directly",
+    "complete_contexts",
+    "measure_classes",
+]
 
 BINS = 15
 """Bins of confidence for the calibration error."""
+
+ROWS = 1_000
+"""Examples that a classifier takes at once."""
 
 
 @check_keywords
@@ -42,21 +53,64 @@ class Classification(NamedTuple):
         return np.asarray(self.log_posterior.argmax(axis=1))
 
     def measure(self, truth: np.ndarray) -> dict[str, float]:
-        """Return the accuracy, the negative log-likelihood of the true classes and the calibration error.
+        """Return the metrics of `measure_classes` for the true classes, integers [N]."""
+        return measure_classes(self.log_posterior, truth)
 
-        Args:
-          truth: the class of each example, integers [N].
-        """
-        right = self.predicted == truth
-        losses = -self.log_posterior[np.arange(len(truth)), truth]
-        confidence = np.exp(self.log_posterior.max(axis=1))
-        return {
-            "accuracy": float(right.mean()),
-            "accuracy_se": standard_error(right.astype(np.float64)),
-            "negative_log_likelihood": float(losses.mean()),
-            "negative_log_likelihood_se": standard_error(losses),
-            "calibration_error": calibration_error(confidence, right),
-        }
+
+@check_keywords
+def measure_classes(log_posterior: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Return the accuracy, the negative log-likelihood of the true classes and the calibration error.
+
+    Args:
+      log_posterior: log p(y|x) or log q(y|x) of each class, [N, C].
+      truth: the class of each example, integers [N].
+    """
+    right = log_posterior.argmax(axis=1) == truth
+    losses = -log_posterior[np.arange(len(truth)), truth]
+    return {
+        "accuracy": float(right.mean()),
+        "accuracy_se": standard_error(right.astype(np.float64)),
+        "negative_log_likelihood": float(losses.mean()),
+        "negative_log_likelihood_se": standard_error(losses),
+        "calibration_error": calibration_error(np.exp(log_posterior.max(axis=1)), right),
+    }
+
+
+@check_keywords
+def classify_directly(vae: VAE, x: Array) -> np.ndarray:
+    """Return log q(y|x), [N, C], by the classifier of a model. It takes one pass of the classifier's network.
+
+    Args:
+      vae: a model with a classifier.
+      x: examples, [N, *event_shape].
+
+    Raises:
+      UsageError: the model has no classifier.
+    """
+    if vae.classifier is None:
+        raise UsageError("The model has no classifier. Train one on data that lack the class of some rows.")
+    values = np.asarray(vae.batch(x, "Classification", density=False).x, vae.dtype.as_numpy_dtype)
+    parts = [np.asarray(vae.classifier.log_probs(values[i : i + ROWS])) for i in range(0, len(values), ROWS)]
+    return np.concatenate(parts).astype(np.float64)
+
+
+@check_keywords
+def complete_contexts(vae: VAE, batch: Batch) -> np.ndarray | None:
+    """Return the contexts of examples, in which the most probable class under q(y|x) replaces an unknown one, [N, C].
+
+    Contexts of a model without a classifier stay as they are.
+
+    Args:
+      vae: the model.
+      batch: the examples with their contexts.
+    """
+    if vae.classifier is None or batch.context is None:
+        return None if batch.context is None else np.asarray(batch.context)
+    contexts = np.asarray(batch.context, np.float32)
+    log_q = classify_directly(vae, batch.x)
+    best = np.eye(log_q.shape[1], dtype=np.float32)[log_q.argmax(axis=1)]
+    known = np.asarray(contexts.any(axis=1))
+    return np.where(known[:, np.newaxis], contexts, best)
 
 
 @check_keywords

@@ -32,6 +32,7 @@ from tfp_vae.evaluation.diagnostics import (
     standard_error,
 )
 from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks, in_batches
+from tfp_vae.evaluation.marginal import sum_over_classes
 from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Refinement
 from tfp_vae.evaluation.proposals.base import Joint, Proposal
 from tfp_vae.model.compilation import compile_for
@@ -366,6 +367,9 @@ class Estimator:
     ) -> Estimates:
         """Return the estimates of x [N, *event_shape], see `estimate`.
 
+        If the model has a classifier, log p(x) is the exact sum over the classes for examples with unknown y, and
+        log p(x|y) for others. The sum takes K samples for each class.
+
         Args:
           x: the examples.
           seed: a stateless seed, two integers.
@@ -386,6 +390,52 @@ class Estimator:
         rows = np.arange(count) if rows is None else rows
         places = np.arange(count) if places is None else places
         size = self._batch_size if pad else min(self._batch_size, count)
+        classifier = self._vae.classifier
+        if classifier is None:
+            return self._estimate(examples, rows, places, size, seed, progress, blocks)
+        is_unknown = ~np.asarray(examples.context)[rows].any(axis=1)
+        parts = []
+        if not is_unknown.all():
+            given = np.flatnonzero(~is_unknown)
+            parts.append((given, self._estimate(examples, rows[given], places, size, seed, progress, blocks)))
+        if is_unknown.any():
+            unknown, classes = np.flatnonzero(is_unknown), np.eye(classifier.classes, dtype=np.float32)
+            estimates = [
+                self._estimate(
+                    examples._replace(context=np.broadcast_to(y, (count, len(y)))),
+                    rows[unknown],
+                    places,
+                    size,
+                    seed,
+                    lambda samples: progress(samples // len(classes)),
+                    blocks,
+                    f" of class {i}",
+                )
+                for i, y in enumerate(classes)
+            ]
+            log_q = classifier.log_probs(np.asarray(examples.x[rows[unknown]], self._vae.dtype.as_numpy_dtype))
+            log_q = np.asarray(log_q, np.float64)
+            parts.append((unknown, sum_over_classes(estimates, classifier.log_prior, log_q)))
+        return Estimates.join(len(rows), parts)
+
+    def _estimate(
+        self,
+        examples: Batch,
+        rows: np.ndarray,
+        places: np.ndarray,
+        size: int,
+        seed: Seed,
+        progress: Progress,
+        blocks: Blocks,
+        suffix: str = "",
+    ) -> Estimates:
+        """Return the estimates of some rows of examples whose context is known, if the model takes one.
+
+        Args:
+          examples, rows, places, seed, progress, blocks: see `__call__`.
+          size: examples in a batch.
+          suffix: part of the names under which blocks keep finished batches.
+        """
 
         def run(sampler: _Sampler, stage: str, rows: np.ndarray, seed: Seed) -> Estimates:
             def compute(part: slice) -> list[np.ndarray]:
@@ -395,7 +445,7 @@ class Estimator:
                 return [column[:live] for column in estimates]
 
             columns = in_batches(
-                len(rows), size, compute, lambda done: progress(done * sampler.iw_samples), blocks, stage
+                len(rows), size, compute, lambda done: progress(done * sampler.iw_samples), blocks, f"{stage}{suffix}"
             )
             return Estimates(*map(in_double_precision, take_all(columns)))
 

@@ -650,6 +650,16 @@ METRICS: dict[str, Metric] = {
             error_key="classification.accuracy_se",
         ),
         Metric(
+            key="classification.classifier.accuracy",
+            label="accuracy of the classifier",
+            unit="of classes",
+            format=".4f",
+            definition="share of the examples whose class has the largest q(y\\|x), if the model has a classifier",
+            meaning="classes that a semi-supervised model finds with one pass of a network",
+            places=_REPORT,
+            error_key="classification.classifier.accuracy_se",
+        ),
+        Metric(
             key="classification.negative_log_likelihood",
             label="-log p(y|x)",
             unit="nats",

@@ -9,7 +9,6 @@ sampling only use the distributions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -22,6 +21,8 @@ from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.supports import BINARY, UNIT, check_values
 from tfp_vae.core.types import Array, Distribution, DType, Seed, Tensor
+from tfp_vae.model.classifier import Classifier
+from tfp_vae.model.inputs import Input, check_input, network_input
 from tfp_vae.model.likelihoods import Columns, Likelihood
 from tfp_vae.model.missingness import Missingness, Random
 from tfp_vae.model.networks import Network, apply_to_last_axis
@@ -30,13 +31,7 @@ from tfp_vae.model.networks.context import bind, require_context
 from tfp_vae.model.posteriors import Posterior
 from tfp_vae.model.priors import Prior
 
-__all__ = ["ENCODER_INPUTS", "VAE", "Decoder", "Encoder", "sample_prior"]
-
-ENCODER_INPUTS: dict[str, Callable[[Array], Array]] = {
-    "values": lambda x: x,
-    "log1p": lambda x: tf.math.log1p(tf.nn.relu(x)),
-}
-"""Inputs of an encoder's network: the values of x, or log(1 + x) for counts, which can be very large."""
+__all__ = ["VAE", "Decoder", "Encoder", "sample_prior"]
 
 
 @final
@@ -66,14 +61,10 @@ class Encoder(tf.Module):
       Lopez et al. (2018), Deep generative modeling for single-cell transcriptomics, for log(1 + x).
     """
 
-    def __init__(
-        self, network: Network, posterior: Posterior, sees: str | Columns = "values", context_size: int = 0
-    ) -> None:
+    def __init__(self, network: Network, posterior: Posterior, sees: Input = "values", context_size: int = 0) -> None:
         super().__init__()
-        if not isinstance(sees, Columns) and sees not in ENCODER_INPUTS:
-            raise UsageError(f"sees: expected one of {', '.join(ENCODER_INPUTS)}, or `Columns`, found {sees!r}.")
         self.network = require_active_layers(require_variables(network, "encoder"), "encoder")
-        self.posterior, self.sees, self.context_size = posterior, sees, context_size
+        self.posterior, self.sees, self.context_size = posterior, check_input(sees), context_size
         self._context: Array | None = None
         if context_size:
             require_context(network, "encoder")
@@ -101,8 +92,7 @@ class Encoder(tf.Module):
         context = check_context(
             self._context if batch.context is None else batch.context, self.context_size, "The encoder"
         )
-        values = batch_values(batch._replace(context=None), "The encoder", missing=isinstance(self.sees, Columns))
-        values = self.sees.features(values) if isinstance(self.sees, Columns) else ENCODER_INPUTS[self.sees](values)
+        values = network_input(batch._replace(context=None), self.sees, "The encoder")
         if context is not None:
             context = broadcast_context(context, tf.shape(values)[:1], values.shape[0])
         return network_output(self.network, values, role="encoder", size=self.posterior.params_size, context=context)
@@ -244,13 +234,18 @@ class VAE(tf.Module):
       encoder: x [B, *event_shape] -> q(z|x), batch [B], event [D].
       decoder: z [..., D] -> p(x|z), batch [...], event `event_shape`.
       prior: () -> p(z), batch [], event [D].
+      classifier: x -> q(y|x), for a conditional VAE whose y is unknown for some examples.
 
     A conditional VAE models p(x|y). Its encoder, its decoder or its prior, or all of them, take a context y: give them
     a `context_size`. A `Batch` holds the contexts of its examples. `vae.given(y)` is the ordinary VAE for one y.
 
+    With a classifier, y is one of C classes with the frequencies p(y), and the VAE models p(x) = sum_y p(y) p(x|y). A
+    context of zeros means that y is unknown, and so does a batch without context. Parts that need y then take the most
+    probable class under q(y|x).
+
     Raises:
-      UsageError: the posterior and the prior have different latent spaces, or the parts have contexts of different
-        sizes.
+      UsageError: the posterior and the prior have different latent spaces, the parts have contexts of different sizes,
+        or the classifier has another number of classes.
 
     References:
       Kingma and Welling (2014), Auto-encoding variational Bayes.
@@ -258,7 +253,7 @@ class VAE(tf.Module):
       models.
     """
 
-    def __init__(self, encoder: Encoder, decoder: Decoder, prior: Prior) -> None:
+    def __init__(self, encoder: Encoder, decoder: Decoder, prior: Prior, classifier: Classifier | None = None) -> None:
         super().__init__()
         if encoder.posterior.latent != prior.latent:
             raise UsageError(
@@ -279,6 +274,12 @@ class VAE(tf.Module):
         self.decoder = decoder
         self.prior = prior
         self.context_size = sizes[0] if sizes else 0
+        if classifier is not None and classifier.classes != self.context_size:
+            raise UsageError(
+                f"A classifier of {classifier.classes} classes needs parts with `context_size={classifier.classes}`, "
+                f"found {self.context_size}."
+            )
+        self.classifier = classifier
         self._learned = prior.learned
 
     @property
@@ -288,7 +289,8 @@ class VAE(tf.Module):
         return variables[0].dtype if variables else self.prior().dtype
 
     def __repr__(self) -> str:
-        lines = (f"\n  {name:<8} {symbol:<7} {made}" for name, symbol, made in self._parts())
+        width = 8 if self.classifier is None else 10
+        lines = (f"\n  {name:<{width}} {symbol:<7} {made}" for name, symbol, made in self._parts())
         return f"VAE of {_size(self):,} parameters{''.join(lines)}"
 
     def _repr_html_(self) -> str:
@@ -301,6 +303,7 @@ class VAE(tf.Module):
             ("encoder", "q(z|x)", f"{self.encoder.posterior}, {_network(self.encoder)}"),
             ("decoder", "p(x|z)", f"{self.decoder.likelihood}, {_network(self.decoder)}"),
             ("prior", "p(z)", str(self.prior)),
+            *([] if self.classifier is None else [("classifier", "q(y|x)", _network(self.classifier))]),
             *([] if missingness.ignorable else [("mask", "p(m|x)", str(missingness))]),
         ]
 
@@ -352,15 +355,26 @@ class VAE(tf.Module):
         """
         y = check_context(context, self.context_size, "A VAE without a condition")
         prior = self.prior.given(y) if getattr(self.prior, "context_size", 0) else self.prior
-        return bind(self, context_size=0, encoder=self.encoder.given(y), decoder=self.decoder.given(y), prior=prior)
+        encoder, decoder = self.encoder.given(y), self.decoder.given(y)
+        return bind(self, context_size=0, encoder=encoder, decoder=decoder, prior=prior, classifier=None)
 
     def condition(self, batch: Batch | Array) -> tuple[VAE, Array]:
         """Return the VAE of a batch, conditioned on its context if it has one, and the batch's values.
 
-        Objectives and estimates see no context after this, so they are the same for every VAE.
+        Objectives and estimates see no context after this, so they are the same for every VAE. If there is a
+        classifier, its most probable class replaces an unknown y.
         """
         batch = as_batch(batch)
+        if self.classifier is not None:
+            batch = self.batch_with_labels(batch)
+            batch = batch._replace(context=self.classifier.complete(batch.x, batch.context))
         return (self if batch.context is None else self.given(batch.context)), batch.x
+
+    def batch_with_labels(self, batch: Batch) -> Batch:
+        """Return a batch with a context of zeros if it has none, because y is then unknown for all examples."""
+        if self.classifier is None or batch.context is not None:
+            return batch
+        return batch._replace(context=tf.zeros([tf.shape(batch.x)[0], self.context_size], self.dtype))
 
     def batch(self, x: Batch | Array, what: str = "A VAE", *, density: bool = True) -> Batch:
         """Return examples with their context after the checks of `examples`.
@@ -375,6 +389,8 @@ class VAE(tf.Module):
           DataError: the context has another shape, or values that are not finite. See `examples` for others.
         """
         batch = as_batch(x)
+        if np.ndim(batch.x) > 0:
+            batch = self.batch_with_labels(batch)
         count = None if np.ndim(batch.x) == 0 else batch.x.shape[0]
         batch = batch._replace(context=check_context(batch.context, self.context_size, what, count))
         return Batch(self._values(batch, what, density=density), context=batch.context)
@@ -516,5 +532,5 @@ def _size(module: tf.Module) -> int:
     return sum(math.prod(variable.shape) for variable in module.trainable_variables)
 
 
-def _network(part: Encoder | Decoder) -> str:
+def _network(part: Encoder | Decoder | Classifier) -> str:
     return f"{type(part.network).__name__} of {_size(part):,} parameters"

@@ -12,6 +12,7 @@ from tfp_vae.core.registry import Table
 from tfp_vae.objectives.bound import Bound, Objective
 from tfp_vae.objectives.elbo import ELBO, ELBOEstimator, MonteCarloELBO, elbo_for
 from tfp_vae.objectives.importance import IWAE, MIWAE, Renyi
+from tfp_vae.objectives.labels import SemiSupervised, usual_weight, with_labels
 from tfp_vae.objectives.path_gradients import DReG, StickingTheLanding
 from tfp_vae.objectives.rate import has_closed_form_rate, has_separate_rates
 from tfp_vae.objectives.relaxation import GumbelSoftmax
@@ -34,12 +35,15 @@ __all__ = [
     "MonteCarloELBO",
     "Objective",
     "Renyi",
+    "SemiSupervised",
     "StickingTheLanding",
     "TotalCorrelation",
     "Weighted",
     "elbo_for",
     "has_closed_form_rate",
     "has_separate_rates",
+    "usual_weight",
+    "with_labels",
 ]
 
 OBJECTIVES: Table[Objective] = Table(

@@ -135,11 +135,19 @@ class Objective(abc.ABC):
     needs_dimensions: ClassVar[bool] = False
     """Whether q(z|x) must be a product of Normals of one dimension each."""
 
+    mixes_examples: ClassVar[bool] = False
+    """Whether the bound of an example depends on the others in its batch."""
+
     needs_codes: ClassVar[bool] = False
     """Whether z must consist of independent codes."""
 
     needs_bits: ClassVar[bool] = False
     """Whether these codes must be bits."""
+
+    @property
+    def is_elbo(self) -> bool:
+        """Whether its value is the ELBO, so that validation need not compute both."""
+        return self.weighs_rate
 
     @classmethod
     @final
@@ -188,8 +196,8 @@ class Objective(abc.ABC):
             tensors are not checked, see `VAE.examples`.
         """
         self._check_model(vae)
-        model, values = vae.condition(vae.batch(x, f"The objective {type(self).__name__}"))
-        return self._bound(model, tf.cast(values, vae.dtype), fold(seed), step)
+        batch = vae.batch(x, f"The objective {type(self).__name__}")
+        return self._bound_of(vae, batch._replace(x=tf.cast(batch.x, vae.dtype)), fold(seed), step)
 
     @final
     def loss(self, vae: VAE, x: Batch | Array, *, seed: int | Seed, step: int | Tensor = 0) -> Tensor:
@@ -223,6 +231,11 @@ class Objective(abc.ABC):
         """
         self._check_gradient(vae)
         self._check_model(vae)
+
+    def _bound_of(self, vae: VAE, batch: Batch, seed: Seed, step: int | Tensor) -> Bound:
+        """Return the bound for the examples of a batch, whose values have the type of the model, without checks."""
+        model, x = vae.condition(batch)
+        return self._bound(model, x, seed, step)
 
     @abc.abstractmethod
     def _bound(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor) -> Bound:

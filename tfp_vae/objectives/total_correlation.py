@@ -103,6 +103,7 @@ class TotalCorrelation(ELBOEstimator):
     """
 
     needs_dimensions: ClassVar[bool] = True
+    mixes_examples: ClassVar[bool] = True
     examples: pydantic.PositiveInt | None = None
     mc_samples: SampleCount = field(default=1, kw_only=True)
     alpha: Weight = field(default=1.0, kw_only=True)

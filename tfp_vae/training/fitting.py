@@ -38,7 +38,7 @@ from tfp_vae.data.transforms.binarization import (
 )
 from tfp_vae.model.likelihoods import Columns
 from tfp_vae.model.vae import VAE
-from tfp_vae.objectives import OBJECTIVES, Objective
+from tfp_vae.objectives import OBJECTIVES, Objective, usual_weight, with_labels
 from tfp_vae.training.average import Average, copies
 from tfp_vae.training.best import BestWeights
 from tfp_vae.training.callbacks import CALLBACKS, Callback
@@ -207,7 +207,9 @@ def _make_training(vae: VAE, dataset: Dataset, settings: Mapping[str, Any]) -> T
     steps = settings["steps_per_epoch"] or math.ceil(len(dataset.train) / settings["batch_size"])
     total = settings["epochs"] * steps
     execution = choose(vae, settings["execution"], examples=len(dataset.train), steps=total)
+    known = 0 if dataset.train.context is None else int(dataset.train.context.any(axis=1).sum())
     objective = OBJECTIVES.resolve(settings["objective"], examples=len(dataset.train))
+    objective = with_labels(objective, vae, usual_weight(known, len(dataset.train)))
     validator = None
     if len(prepared.validation):
         validator = Validator(vae, objective, prepared.validation.batch, run_seed=seed, execution=execution)
@@ -299,6 +301,7 @@ def _array_split(vae: VAE, x: Array | Batch) -> Split:
     batch = as_batch(x)
     if batch.observed is not None:
         raise UsageError("`fit` does not support `observed`. Load a table with missing cells with `tv.data.load`.")
+    batch = vae.batch_with_labels(batch)
     values = np.asarray(batch.x, np.float32)
     return Split(values, context=check_context(batch.context, vae.context_size, "Training", len(values)))
 

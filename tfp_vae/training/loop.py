@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeAlias, final
+from typing import NamedTuple, TypeAlias, cast, final
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from tfp_vae.data.dataset import Split, check_split
 from tfp_vae.data.transforms.binarization import Binarization
 from tfp_vae.model.networks import dropping
 from tfp_vae.model.vae import VAE
-from tfp_vae.objectives import Bound, Objective, elbo_for
+from tfp_vae.objectives import Bound, Objective, SemiSupervised, elbo_for, with_labels
 from tfp_vae.training.average import Average
 from tfp_vae.training.history import Totals, Validation
 from tfp_vae.training.optimizers import Optimizer, Schedule
@@ -176,6 +176,9 @@ class Trainer:
         if check:
             check_training_data(vae, np.asarray(as_batch(x).x), transform, int(run_seed))
         self.vae, self.objective, self.optimizer, self.schedule = vae, objective, optimizer, schedule
+        self._bound = objective
+        if isinstance(objective, SemiSupervised):  # whose classification has examples of its own
+            self._bound = SemiSupervised(objective.objective)
         self.load(x)
         self._transform = transform
         self._run_seed = run_seed
@@ -189,8 +192,14 @@ class Trainer:
     def load(self, x: Array | Batch) -> None:
         """Use other examples x [N, *event_shape] of the same type, or a batch of them, from now on."""
         batch = as_batch(x)
+        batch = self.vae.batch_with_labels(batch)
         context = check_context(batch.context, self.vae.context_size, "Training", len(batch.x))
-        self._data = tuple(to_device(part) for part in (batch.x, context) if part is not None)
+        known = np.zeros(0, np.int32)
+        if isinstance(self.objective, SemiSupervised):
+            known = np.flatnonzero(np.any(context, axis=1)).astype(np.int32)
+        parts = (batch.x, context, known if len(known) else None)
+        self._has_labels = len(known) > 0
+        self._data = tuple(to_device(part) for part in parts if part is not None)
 
     def compile(self, batches: Array) -> None:
         """Compile the loop without taking a step.
@@ -238,7 +247,7 @@ class Trainer:
             return (i < end) & tf.reduce_all(tf.math.is_finite(tf.stack(health)))
 
         def step(i: Tensor, sums: tuple[Tensor, ...], health: Health) -> tuple[Tensor, tuple[Tensor, ...], Health]:
-            bound, health = self._step([tf.gather(part, batches[i]) for part in data], first_step + i)
+            bound, health = self._step(data, batches[i], first_step + i)
             terms = (bound.distortion, bound.rate)
             means = (tf.cast(tf.reduce_mean(term), tf.float64) for term in terms)
             return i + 1, tuple(s + mean for s, mean in zip(sums, means, strict=True)), health
@@ -248,17 +257,19 @@ class Trainer:
         taken, sums, health = tf.while_loop(healthy, step, start, parallel_iterations=1)
         return taken, sums, health, _sum([v for v in self.optimizer.variables if v.dtype.is_floating], self._dtype)
 
-    def _step(self, parts: list[Tensor], step: Tensor) -> tuple[Bound, Health]:
-        x, *context = parts
-        data = tf.where(tf.math.is_nan(x), tf.zeros_like(x), x) if self.vae.decoder.likelihood.allows_missing else x
+    def _step(self, data: tuple[Tensor, ...], rows: Tensor, step: Tensor) -> tuple[Bound, Health]:
+        x, *context = (tf.gather(part, rows) for part in (data[:-1] if self._has_labels else data))
+        shown = tf.where(tf.math.is_nan(x), tf.zeros_like(x), x) if self.vae.decoder.likelihood.allows_missing else x
         x = self._transform(x, seed_for(self._run_seed, Purpose.BINARIZATION, step))
         x = tf.cast(x, self._dtype)
         seed = seed_for(self._run_seed, Purpose.LATENT, step)
         with tf.GradientTape() as tape, dropping(seed_for(self._run_seed, Purpose.DROPOUT, step)):
-            # `_bound` skips the check of the values, so that an infinite value or NaN ends the loop in every execution.
-            model = self.vae.given(*context) if context else self.vae
-            bound = self.objective._bound(model, x, seed, step)  # noqa: SLF001
+            # This skips the check of the values, so that an infinite value or NaN ends the loop in every execution.
+            batch = Batch(x, context=context[0] if context else None)
+            bound = self._bound._bound_of(self.vae, batch, seed, step)  # noqa: SLF001
             loss = -tf.reduce_mean(bound.value)
+            if self._has_labels:
+                loss -= self._classification(data, tf.shape(rows)[0], step)
         gradients = tape.gradient(loss, self._variables)
         self._check_reach(gradients)
         gradient = _sum(gradients, self._dtype)
@@ -272,12 +283,26 @@ class Trainer:
         if self.average is not None:
             self.average.update(self._variables, step)
         health = Health(
-            data=_sum([data, *context], self._dtype),
+            data=_sum([shown, *context], self._dtype),
             loss=tf.cast(loss, self._dtype),
             gradient=gradient,
             weights=_sum(self._variables, self._dtype),
         )
         return bound, health
+
+    def _classification(self, data: tuple[Tensor, ...], count: Tensor, step: Tensor) -> Tensor:
+        """Return the mean of alpha log q(y|x) over the data, from random examples whose class is known.
+
+        Few of the step's own examples may have a class. The expectation is the same, but the noise is much smaller.
+        """
+        x, context, known = data
+        seed = seed_for(self._run_seed, Purpose.LABELLED, step)
+        chosen = tf.random.stateless_uniform([count], fold(seed, 0), maxval=tf.shape(known)[0], dtype=tf.int32)
+        rows = tf.gather(known, chosen)
+        x = tf.cast(self._transform(tf.gather(x, rows), fold(seed, 1)), self._dtype)
+        share = tf.cast(tf.shape(known)[0] / tf.shape(data[0])[0], self._dtype)
+        batch = Batch(x, context=tf.gather(context, rows))
+        return share * cast("SemiSupervised", self.objective).classification(self.vae, batch)
 
     def _check_reach(self, gradients: list[Tensor | None]) -> None:
         """Raise UsageError if a network has trainable variables, but no gradient reaches any of them."""
@@ -309,6 +334,8 @@ def _sum(tensors: Iterable[Tensor | None], dtype: DType) -> Tensor:
 @check_keywords
 class Validator:
     """Compute the mean ELBO and the mean of the objective's bound of held-out data, with the same draws at every call.
+
+    If the model has a classifier, y counts as unknown, so they are bounds on log p(x).
 
     The values of two epochs differ by the weights alone, because their noise is the same. Copies of the last example
     fill the last batch but count once.
@@ -346,8 +373,8 @@ class Validator:
         execution: str = "xla",
         pad: bool = False,
     ) -> None:
-        self._vae, self._elbo = vae, elbo_for(vae)
-        self._objective = None if objective.weighs_rate else objective  # because its bound is then the ELBO
+        self._vae, self._elbo = vae, with_labels(elbo_for(vae), vae)
+        self._objective = None if objective.is_elbo else objective  # because its bound is then the ELBO
         self._most, self._pad = batch_size, pad
         self.load(x)
         self._seed = (run_seed, int(Purpose.VALIDATION))
@@ -360,6 +387,8 @@ class Validator:
           DataError: x has another shape than the model's examples, or values outside the likelihood's support.
         """
         batch = self._vae.batch(x, "Validation")
+        if self._vae.classifier is not None:
+            batch = batch._replace(context=np.zeros_like(batch.context))
         self._examples = len(batch.x)
         self._batch_size = self._most if self._pad else min(self._most, self._examples)
         self._batches = [self._padded(batch, start) for start in range(0, self._examples, self._batch_size)]
