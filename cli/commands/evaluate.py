@@ -251,7 +251,16 @@ def class_notes(result: Mapping[str, Any]) -> list[str]:
         "{accuracy_se:.4f}, the most frequent class alone {chance:.4f}), -log p(y|x) {negative_log_likelihood:.3f} "
         "nats, calibration error {calibration_error:.4f}. log p(x) = log sum_y p(x|y) p(y) is {log_likelihood:.3f}"
     )
-    return [f"log p(x|y) by class (examples): {classes}", figures.format(**result["classification"])]
+    notes = [figures.format(**result["classification"])]
+    by_network = result["classification"].get("classifier")
+    if by_network is None:
+        return [f"log p(x|y) by class (examples): {classes}", *notes]
+    notes.append(
+        "classes of {examples:,} examples by the classifier q(y|x): accuracy {accuracy:.4f} (standard error "
+        "{accuracy_se:.4f}), -log q(y|x) {negative_log_likelihood:.3f} nats, calibration error "
+        "{calibration_error:.4f}".format(**by_network)
+    )
+    return [f"log p(x) by class (examples): {classes}", *notes]
 
 
 def print_notes(result: dict[str, Any], title: str = "") -> None:

@@ -154,6 +154,7 @@ def command(
         source = as_seen(config, f"{origin['split'] or 'new'} examples", ", seen ")
     restored = output.restore(found, weights)
     from tfp_vae.evaluation import latent_space
+    from tfp_vae.evaluation.classification import complete_contexts
 
     vae = restored.vae
     if vae.prior.latent.discrete:
@@ -166,7 +167,7 @@ def command(
     else:
         some = examples.split[np.ravel(chosen)]
         z = latent_space.encode(vae, some.batch, samples=0, seed=(seed, int(Purpose.EMBEDDING))).mean
-        context = some.context
+        context = complete_contexts(vae, some.batch)
     z = latent_path(z[::2], z[1::2], steps, kind)
     if wanted is not None:
         context = wanted

@@ -121,12 +121,13 @@ def command(
     examples = select_examples(found, data, split, data_dir, max_examples)
     restored = output.restore(found, weights)
     from tfp_vae.evaluation import latent_space
+    from tfp_vae.evaluation.classification import complete_contexts
 
     embeddings = latent_space.encode(
         restored.vae, examples.split.batch, samples=int(latent == "draw"), seed=(seed, int(Purpose.EMBEDDING))
     )
     z = embeddings.mean if latent == "mean" else embeddings.samples[0]
-    context = examples.split.context if wanted is None else wanted
+    context = complete_contexts(restored.vae, examples.split.batch) if wanted is None else wanted
     x = latent_space.decode(restored.vae, z, seed=(seed, int(Purpose.SAMPLE)), show=show, context=context)
     if show == "draw" and config.data.noise is not None:
         x = config.data.noise.floor(x)

@@ -11,6 +11,7 @@ import numpy as np
 
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import DataError, UsageError
+from tfp_vae.data.condition import unlabelled
 from tfp_vae.evaluation.anomalies import SCORES, Effort, Evidence, Score, smallest_p_value
 from tfp_vae.evaluation.anomalies.base import MOST_HELD_OUT
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
@@ -74,6 +75,13 @@ def columns(
     return examples.columns({**values, **alarms, **kind, **of_cells})
 
 
+def as_scored(restored: LoadedRun, examples: Examples, *, is_given: bool) -> Examples:
+    """Return examples whose classes count as unknown if the model has a classifier and no condition is given."""
+    if restored.vae.classifier is None or is_given:
+        return examples
+    return examples._replace(split=unlabelled(examples.split))
+
+
 def score_examples(
     restored: LoadedRun, examples: Examples, effort: Effort, *, keep: bool
 ) -> tuple[dict[str, Any], Estimates, Unfinished | None]:
@@ -86,10 +94,11 @@ def score_examples(
       keep: whether to keep finished examples in the run, and to go on after those that are there.
     """
     from tfp_vae.evaluation.effort.blocks import NO_BLOCKS
-    from tfp_vae.runs.results import CONDITIONAL, number_of_samples, score, unfinished_scores
+    from tfp_vae.runs.results import CONDITIONAL, SEMI_SUPERVISED, number_of_samples, score, unfinished_scores
 
     if restored.vae.context_size:
-        console.notice(CONDITIONAL)
+        is_marginal = examples.split.context is not None and not examples.split.context.any()
+        console.notice(SEMI_SUPERVISED if is_marginal else CONDITIONAL)
     x, settings = examples.split.batch, effort._asdict()
     kept = unfinished_scores(restored, x, **settings) if keep else None
     text = "." if kept is None else f". Finished examples are kept. {continuation(restored)}"
@@ -483,6 +492,7 @@ def command(
     restored = output.restore(found, weights)
     from tfp_vae.runs.results import most_anomalous
 
+    examples = as_scored(restored, examples, is_given=context is not None)
     scorer: Score = SCORES.resolve(anomaly_score)
     scorer.check(restored.vae)
     if per_column is None:

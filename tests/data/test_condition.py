@@ -10,7 +10,7 @@ import pytest
 
 import tfp_vae as tv
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.data.condition import Condition, Variable, check_present, factors_of
+from tfp_vae.data.condition import Condition, Variable, check_present, factors_of, with_context
 from tfp_vae.data.dataset import Split
 
 
@@ -131,10 +131,10 @@ def test_missing_and_unseen_values_and_unknown_names_are_refused() -> None:
         tv.data.load("digits", condition="colour")
     with pytest.raises(UsageError, match=r"has no 'label' to condition on\. The data have no labels"):
         tv.data.load(np.zeros((20, 2)), condition="label")
-    frame = table()
-    frame.loc[5, "city"] = "n/a"
-    with pytest.raises(DataError, match=r"1 row has no 'city', which the model is conditioned on \(first: .* 5"):
-        tv.data.load(frame, condition="city")
+    frame = table().astype({"age": object})
+    frame.loc[5, "age"] = "n/a"
+    with pytest.raises(DataError, match=r"1 row has no 'age', which the model is conditioned on \(first: .* 5"):
+        tv.data.load(frame, condition="age")
     condition = Condition(variables=(Variable(name="city", classes=("Lima", "Rome")),))
     with pytest.raises(DataError, match=r"new\.csv: the training data have no 'Oslo' among the 2 classes of 'city'"):
         condition.encode({"city": np.array(["Rome", "Oslo"])}, "new.csv")
@@ -168,3 +168,51 @@ class TestFactors:
             factors_of(split, ("shap",), None, "here")
         with pytest.raises(DataError, match="1 row has no 'shape'"):
             factors_of(split, ("shape",), None, "here")
+
+
+def test_labelled_keeps_as_many_of_each_class_and_hides_the_others_in_training_only() -> None:
+    data = tv.data.load("digits", condition="label", labelled=25)
+    assert data.condition is not None
+    assert data.condition.is_partial
+    assert data.train.context is not None
+    known = data.train.context.any(axis=1)
+    assert known.sum() == 25
+    np.testing.assert_array_equal(data.train.context[known], np.eye(10)[data.train.y[known]])
+    assert set(data.train.context.sum(axis=0)) == {2, 3}
+    np.testing.assert_allclose(data.condition.frequencies, data.train.context.sum(axis=0) / 25)
+    np.testing.assert_array_equal(data.test.context, np.eye(10)[data.test.y])
+    again, other = (tv.data.load("digits", condition="label", labelled=25, labelled_seed=seed) for seed in (0, 1))
+    np.testing.assert_array_equal(again.train.context, data.train.context)
+    assert (other.train.context != data.train.context).any()
+
+
+def test_rows_without_their_class_have_contexts_of_zeros() -> None:
+    frame = table()
+    frame["city"] = np.where(np.arange(60) % 4 > 0, frame["city"], "n/a")
+    data = tv.data.load(frame, condition="city")
+    assert data.condition is not None
+    assert data.condition.classes == ("Lima", "Oslo", "Rome")
+    for split in data.splits.values():
+        assert split.context is not None
+        np.testing.assert_array_equal(~split.context.any(axis=1), split.ids["city"] == "n/a")
+    assert sum(data.condition.frequencies) == pytest.approx(1)
+    unknown = with_context(Split(np.zeros((2, 1)), ids={"city": np.array(["Rome", ""])}), data.condition, "new.csv")
+    np.testing.assert_array_equal(unknown.context, [[0, 0, 1], [0, 0, 0]])
+    np.testing.assert_array_equal(with_context(Split(np.zeros((2, 1))), data.condition, "new.csv").context, 0)
+    with pytest.raises(DataError, match="have no 'Bonn' among the 3 classes"):
+        with_context(Split(np.zeros((1, 1)), ids={"city": np.array(["Bonn"])}), data.condition, "new.csv")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"labelled": 20}, r"`labelled` needs a condition\. Set `condition=label`"),
+        ({"condition": "age", "labelled": 20}, "`labelled` needs a condition with classes, but 'age' has numbers"),
+        ({"condition": ["city", "age"], "labelled": 20}, "`labelled` needs a condition of one variable"),
+        ({"condition": "city", "labelled": 2}, "must be between 3, one for each class, and 48"),
+        ({"condition": "city", "labelled": 49}, "must be between 3, one for each class, and 48.* found 49"),
+    ],
+)
+def test_labelled_needs_classes_and_enough_rows(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        tv.data.load(table(), **settings)  # type: ignore[arg-type]

@@ -125,6 +125,9 @@ def test_refusals_name_what_does_not_fit() -> None:
         SemiSupervised(elbo).bound(builders.model(), builders.data("bernoulli", 2), seed=0)
     with pytest.raises(UsageError, match="Free bits do not support labels"):
         SemiSupervised(tv.objectives.Weighted(elbo, free_bits=0.1))
+    for mixing in (tv.objectives.TotalCorrelation(), tv.objectives.Weighted(tv.objectives.TotalCorrelation())):
+        with pytest.raises(UsageError, match="TotalCorrelation compares the examples of a batch"):
+            SemiSupervised(mixing)
     with pytest.raises(UsageError, match="another SemiSupervised"):
         SemiSupervised(SemiSupervised(elbo))
     with pytest.raises(UsageError, match="`weight` must be"):

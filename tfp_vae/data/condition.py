@@ -1,7 +1,8 @@
 """The condition of a conditional model p(x|y): labels or columns of a table as numbers y, the context of each example.
 
 A `Condition` is learned from the training examples. Words and labels become one value for each class (one-hot), and
-columns of numbers one standardized value.
+columns of numbers one standardized value. If the training examples lack the class of some rows, the condition is
+partial, and the context of a row without its class is zeros.
 """
 
 from __future__ import annotations
@@ -17,13 +18,23 @@ import pydantic
 from tfp_vae.core.display import list_names, plural
 from tfp_vae.core.errors import DataError, UsageError, suggest
 from tfp_vae.core.registry import BaseRecord
+from tfp_vae.core.seeds import Purpose, generator
 from tfp_vae.data.dataset import SPLITS, Dataset, Split
 from tfp_vae.data.readers.tables import MISSING
 from tfp_vae.data.schema.cells import Distinct, text_array
 from tfp_vae.data.schema.guess import Judge, has_comma_decimals
 from tfp_vae.data.schema.numerals import PLAIN, Notation, Unit
 
-__all__ = ["LABEL", "MOST_CLASSES", "Condition", "Variable", "condition_on", "given_context", "with_context"]
+__all__ = [
+    "LABEL",
+    "MOST_CLASSES",
+    "Condition",
+    "Variable",
+    "condition_on",
+    "given_context",
+    "unlabelled",
+    "with_context",
+]
 
 LABEL = "label"
 """The name of the condition that means the labels of the examples."""
@@ -161,6 +172,9 @@ def class_order(text: str) -> tuple[bool, float, str]:
 class Condition(BaseRecord):
     """The variables y of p(x|y), and how they become numbers.
 
+    variables: the variables.
+    frequencies: p(y) of the classes of a partial condition, from the training examples whose class is known.
+
     ```python
     condition = tv.data.load("digits", condition="label").condition
     condition.size, condition.encode({"label": np.array([3, 0])}).shape  # (10, (2, 10))
@@ -169,6 +183,12 @@ class Condition(BaseRecord):
     """
 
     variables: tuple[Variable, ...]
+    frequencies: tuple[Annotated[float, pydantic.Field(gt=0, le=1)], ...] = ()
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the class of some training examples is unknown, so that a model needs a classifier."""
+        return bool(self.frequencies)
 
     def __str__(self) -> str:
         return ", ".join(
@@ -194,6 +214,8 @@ class Condition(BaseRecord):
     def encode(self, columns: Mapping[str, np.ndarray], where: str = "condition") -> np.ndarray:
         """Return the contexts of N examples, float32 [N, C].
 
+        If the condition is partial, the context of a row without its class is zeros.
+
         Args:
           columns: the values [N] of each variable by name.
           where: the source, for errors.
@@ -205,6 +227,13 @@ class Condition(BaseRecord):
         if absent:
             what = "labels" if absent == [LABEL] else f"column {list_names([repr(name) for name in absent])}"
             raise DataError(f"{where}: the model is conditioned on {what}, which these data lack. Add them.")
+        if self.is_partial:
+            (variable,) = self.variables
+            values = columns[variable.name]
+            known = ~is_missing(values)
+            context = np.zeros((len(values), variable.size), np.float32)
+            context[known] = variable.encode(values[known], where)
+            return context
         return np.concatenate(
             [each.encode(columns[each.name], where) for each in self.variables], axis=1, dtype=np.float32
         )
@@ -290,7 +319,7 @@ def factors_of(split: Split, names: Collection[str], label_column: str | None, w
 
 def as_numbers(values: np.ndarray, name: str, where: str) -> np.ndarray:
     """Return a column of texts as numbers if all of them are, and raise DataError if it has missing values."""
-    missing = np.isin(np.char.lower(np.char.strip(values.astype(np.str_))), list(MISSING))
+    missing = is_missing(values)
     if missing.any():
         count = int(missing.sum())
         raise DataError(
@@ -303,10 +332,15 @@ def as_numbers(values: np.ndarray, name: str, where: str) -> np.ndarray:
         return values
 
 
+def is_missing(values: np.ndarray) -> np.ndarray:
+    """Return whether values [N] are missing, bool [N]. Texts such as NA and NaN are."""
+    return np.isin(np.char.lower(np.char.strip(values.astype(np.str_))), list(MISSING))
+
+
 def check_present(split: Split, names: Collection[str], where: str) -> None:
     """Raise DataError if a label or a column that the model is conditioned on has missing values."""
     for name, values in columns_of(split).items():
-        missing = np.isin(np.char.lower(np.char.strip(values.astype(np.str_))), list(MISSING))
+        missing = is_missing(values)
         if name in names and missing.any():
             count = int(missing.sum())
             rows = f"{plural(count, 'row')} {'has' if count == 1 else 'have'} no {name!r}"
@@ -322,8 +356,40 @@ def with_context(split: Split, condition: Condition | None, where: str) -> Split
     """Return examples with the contexts of a condition, or unchanged if there is none."""
     if condition is None:
         return split
-    check_present(split, condition.names, where)
-    return replace(split, context=condition.encode(columns_of(split), where))
+    columns = columns_of(split)
+    if condition.is_partial:
+        unknown = np.full(len(split), "nan")
+        columns = {**dict.fromkeys(condition.names, unknown), **columns}
+    else:
+        check_present(split, condition.names, where)
+    return replace(split, context=condition.encode(columns, where))
+
+
+def choose_labelled(values: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Return which rows keep their class, bool [N]: as many of each class as possible, at random.
+
+    Args:
+      values: the classes [N], some of which may be missing.
+      count: how many rows keep it.
+      seed: decides which.
+
+    Raises:
+      UsageError: there are fewer rows with a class, or more classes than rows to keep.
+    """
+    known = np.flatnonzero(~is_missing(values))
+    order = known[generator(seed, Purpose.LABELLED).permutation(len(known))]
+    classes, of = np.unique(values[order], return_inverse=True)
+    if not len(classes) <= count <= len(known):
+        raise UsageError(
+            f"`labelled` must be between {len(classes):,}, one for each class, and {len(known):,}, the number of "
+            f"training rows with a class, found {count:,}."
+        )
+    ranks = np.empty(len(order), int)  # the place of each row among those of its class
+    for each in range(len(classes)):
+        ranks[of == each] = np.arange(np.count_nonzero(of == each))
+    kept = np.zeros(len(values), bool)
+    kept[order[np.argsort(ranks, kind="stable")[:count]]] = True
+    return kept
 
 
 def given_context(split: Split, context: np.ndarray) -> Split:
@@ -331,11 +397,26 @@ def given_context(split: Split, context: np.ndarray) -> Split:
     return replace(split, context=np.repeat(context[np.newaxis], len(split), axis=0))
 
 
-def condition_on(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
+def unlabelled(split: Split) -> Split:
+    """Return examples whose classes count as unknown, so that a model with a classifier sums over them."""
+    return split if split.context is None else replace(split, context=np.zeros_like(split.context))
+
+
+def condition_on(
+    dataset: Dataset, names: tuple[str, ...], labelled: int | None = None, labelled_seed: int = 0
+) -> Dataset:
     """Return a data set with the contexts of these labels or columns, learned from its training examples.
 
+    If y is one variable with classes, it may be missing in some rows. The condition is then partial.
+
+    Args:
+      dataset: before scaling.
+      names: the names of the labels or the columns.
+      labelled: the number of training examples that keep their class. By default all do.
+      labelled_seed: decides which ones.
+
     Raises:
-      UsageError: there are no labels or no such column.
+      UsageError: there are no labels or no such column, or `labelled` is used for something other than classes.
       DataError: values are missing, or validation and test examples have other classes than the training examples.
     """
     known = columns_of(dataset.train)
@@ -350,11 +431,45 @@ def condition_on(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
     train = dataset.train
     names = tuple(LABEL if name == dataset.reading.label_column and name not in train.ids else name for name in names)
     values = columns_of(train)
-    check_present(train, names, f"{dataset.name}, train split")
-    condition = Condition(variables=tuple(Variable.learn(name, values[name], dataset.name) for name in names))
+    condition = learn_partial(dataset, names, labelled, labelled_seed)
+    if condition is None:
+        check_present(train, names, f"{dataset.name}, train split")
+        condition = Condition(variables=tuple(Variable.learn(name, values[name], dataset.name) for name in names))
     splits = {
         name: with_context(split, condition, f"{dataset.name}, {name} split") if len(split) else split
         for name, split in dataset.splits.items()
     }
     train, validation, test = (splits[name] for name in SPLITS)
+    if labelled is not None and train.context is not None:
+        kept = choose_labelled(values[names[0]], labelled, labelled_seed)
+        train = replace(train, context=np.where(kept[:, np.newaxis], train.context, np.float32(0)))
     return replace(dataset, train=train, validation=validation, test=test, condition=condition)
+
+
+def learn_partial(
+    dataset: Dataset, names: tuple[str, ...], labelled: int | None, labelled_seed: int
+) -> Condition | None:
+    """Return the condition of a training split that lacks the class of some rows, or None if none lacks it.
+
+    Args:
+      dataset, names, labelled, labelled_seed: see `condition_on`.
+
+    Raises:
+      UsageError: `labelled` is used for several variables, or for numbers.
+      DataError: there are too few or too many classes.
+    """
+    values = columns_of(dataset.train)[names[0]]
+    known = ~is_missing(values)
+    if len(names) > 1 or (known.all() and labelled is None) or not known.any():
+        if labelled is not None and len(names) > 1:
+            raise UsageError("`labelled` needs a condition of one variable with classes. Leave it out.")
+        return None
+    variable = Variable.learn(names[0], values[known], dataset.name)
+    if not variable.classes:
+        if labelled is not None:
+            raise UsageError(f"`labelled` needs a condition with classes, but {names[0]!r} has numbers. Leave it out.")
+        return None
+    if labelled is not None:
+        known = choose_labelled(values, labelled, labelled_seed)
+    counts = variable.encode(values[known], dataset.name).sum(axis=0)
+    return Condition(variables=(variable,), frequencies=tuple((counts / counts.sum()).tolist()))

@@ -59,7 +59,7 @@ __all__ = ["load", "read"]
 
 logger = logging.getLogger("tfp_vae")
 
-OF_NAMED = {"condition"}
+OF_NAMED = {"condition", "labelled", "labelled_seed"}
 """The settings of `Reading` that named data sets take."""
 
 
@@ -83,6 +83,8 @@ def load(
     id_column: str | Sequence[str] | None = None,
     missing: str | Sequence[str] | None = None,
     condition: str | Sequence[str] | None = None,
+    labelled: int | None = None,
+    labelled_seed: int = 0,
     scaling: str | Member | None = None,
     dequantization: str | Member = "none",
     data_dir: str | os.PathLike[str] | None = None,
@@ -126,7 +128,10 @@ def load(
       id_column: columns that identify the rows. They are not features, but results name them.
       missing: texts or numbers that mark missing cells, such as `-200`.
       condition: y of a conditional model p(x|y): `label`, or columns of a table, which are then not features.
-        Words become one value for each class, and numbers are standardized.
+        Words become one value for each class, and numbers are standardized. If some rows lack their class, a model
+        from `build` gets a classifier.
+      labelled: hide the classes of all but this many training examples, equally many of each class.
+      labelled_seed: decides which training examples keep their class.
       scaling: a name from `SCALINGS` with settings, such as `divided:by=255`. By default `pixels` for images with 8-bit
         values or values in [0, 1], `standard` for real values, else `none`.
       dequantization: a name from `DEQUANTIZATIONS`. `uniform` adds noise to integer levels in training and evaluation,
@@ -233,7 +238,7 @@ def read(
             raise UsageError(
                 f"dataset {name!r}: expected values that are not scaled. Return `tv.data.load(..., scaling='none')`."
             )
-        conditioned = dataset.reading.model_copy(update={"condition": reading.condition})
+        conditioned = dataset.reading.model_copy(update={name: getattr(reading, name) for name in OF_NAMED})
         dataset = dataset if reading.condition is None else replace(dataset, reading=conditioned)
     else:
         if not path.exists() and not sources.is_path(name):
@@ -256,7 +261,17 @@ def read(
     folder_path = None if data_dir is None else str(user_path(data_dir).resolve())
     columns = reading.columns is None and dataset.reading.columns is not None
     dataset = replace(dataset, name=name, origin=Origin(where, folder_path, columns))
-    return dataset if dataset.reading.condition is None else condition_on(dataset, dataset.reading.condition)
+    return apply_condition(dataset)
+
+
+def apply_condition(dataset: Dataset) -> Dataset:
+    """Return a data set with the contexts of the condition that its reading asks for, if it does."""
+    reading = dataset.reading
+    if reading.condition is not None:
+        return condition_on(dataset, reading.condition, reading.labelled, reading.labelled_seed)
+    if reading.labelled is not None:
+        raise UsageError("`labelled` needs a condition. Set `condition=label`.")
+    return dataset
 
 
 def check_shapes(name: str, dataset: Dataset) -> None:
@@ -316,7 +331,7 @@ def read_memory(source: InMemory, reading: Reading) -> Dataset:
             parts[split] = examples._replace(y=labels_from_objects(y, name))
     dataset = from_source(name, found._replace(parts=parts))
     check_shapes(name, dataset)
-    return dataset if dataset.reading.condition is None else condition_on(dataset, dataset.reading.condition)
+    return apply_condition(dataset)
 
 
 def as_array(values: Array, name: str) -> np.ndarray:

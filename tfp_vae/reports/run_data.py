@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import final
 
 import numpy as np
@@ -12,6 +13,7 @@ from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import Purpose
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import latent_space as latent
+from tfp_vae.evaluation.classification import complete_contexts
 from tfp_vae.evaluation.importance import Estimates
 from tfp_vae.evaluation.projections import Projection
 from tfp_vae.model.latent import Latent, active_dimensions
@@ -132,9 +134,11 @@ class RunData:
     def test(self) -> Split:
         """Test examples as the model sees them: all of them, or 5,000 evenly spread.
 
-        These are validation or training examples if the data have no test split.
+        These are validation or training examples if the data have no test split. A classifier finds the classes that
+        are unknown.
         """
-        return held_out_view(self.config, self.dataset, self.split)[self.places]
+        examples = held_out_view(self.config, self.dataset, self.split)[self.places]
+        return replace(examples, context=complete_contexts(self.vae, examples.batch))
 
     @functools.cached_property
     def draws(self) -> np.ndarray:

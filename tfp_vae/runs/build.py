@@ -15,6 +15,7 @@ from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import Member, check_keywords, import_object
 from tfp_vae.core.seeds import Purpose, integer
 from tfp_vae.core.types import Array, FloatType
+from tfp_vae.data.condition import Condition
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.model.likelihoods import LIKELIHOODS, Columns
 from tfp_vae.model.missingness import MISSINGNESS
@@ -98,7 +99,7 @@ def build(
     prior = prior or implied.get("prior", "standard-normal")
     given["latent_dim"] = implied.get("latent_dim") if latent_dim is None else latent_dim
     settings = {"posterior": posterior, "prior": prior, "missingness": missingness, "dtype": dtype, **given}
-    open_choices = [name for name in OPEN if given[name] is None]
+    open_choices = [name for name in OPEN if name in given and given[name] is None]
     asked = ModelConfig.model_validate({name: value for name, value in settings.items() if value is not None})
     check_latent_dim(asked)
     scaling = data.scaling if data.profile.columns else "none"  # which the density of a column needs to know
@@ -106,8 +107,14 @@ def build(
     for note in recipe.notes:
         if note.setting in (*open_choices, "column", "missingness") or (note.warns and note.setting == "likelihood"):
             logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", data.name, note.text)
-    size = 0 if data.condition is None else data.condition.size
-    return build_model(recipe.model, data.event_shape, seed, data.train_mean, data.train.x, context_size=size)
+    size, frequencies = size_and_frequencies(data.condition)
+    start = data.train_mean, data.train.x
+    return build_model(recipe.model, data.event_shape, seed, *start, context_size=size, frequencies=frequencies)
+
+
+def size_and_frequencies(condition: Condition | None) -> tuple[int, tuple[float, ...]]:
+    """Return the number of values of a condition, and p(y) if y is unknown for some examples. None has neither."""
+    return (0, ()) if condition is None else (condition.size, condition.frequencies)
 
 
 @check_keywords
@@ -119,6 +126,7 @@ def build_model(
     rows: Array | None = None,
     *,
     context_size: int = 0,
+    frequencies: Sequence[float] = (),
 ) -> VAE:
     """Return a VAE with initial weights.
 
@@ -139,11 +147,13 @@ def build_model(
       rows: the training data of a table whose columns differ. The decoder's output starts at their distributions.
       context_size: C, the number of values of the condition of a conditional model. Networks for images get them as
         more channels of x, and others as more values of x or z, see `networks.WithContext`.
+      frequencies: p(y) of the C classes, if y is unknown for some examples. The model then gets a classifier.
     """
+    from tfp_vae.model.classifier import Classifier
     from tfp_vae.model.vae import VAE, Decoder, Encoder
 
-    encoder_seed, decoder_seed, posterior_seed, prior_seed = (
-        integer(seed, Purpose.INITIALIZATION, i) for i in range(4)
+    encoder_seed, decoder_seed, posterior_seed, prior_seed, classifier_seed = (
+        integer(seed, Purpose.INITIALIZATION, i) for i in range(5)
     )
     posterior = POSTERIORS.build(model.posterior, model.latent_dim, seed=posterior_seed, dtype=model.dtype)
     likelihood = LIKELIHOODS.build(model.likelihood, event_shape, dtype=model.dtype)
@@ -188,7 +198,12 @@ def build_model(
         dtype=model.dtype,
     )
     missingness = MISSINGNESS.build(model.missingness, likelihood)
-    vae = VAE(encoder, Decoder(decoder, likelihood, missingness, context_size), prior)
+    classifier = None
+    if frequencies:
+        member = model.classifier or model.encoder
+        network = build_network(member, input_shape, context_size, 0, seed=classifier_seed, dtype=model.dtype)
+        classifier = Classifier(network, frequencies, sees)
+    vae = VAE(encoder, Decoder(decoder, likelihood, missingness, context_size), prior, classifier)
     check_dtype(vae, model)
     _SETTINGS[vae] = model, _parts(vae)
     return vae
@@ -271,8 +286,9 @@ def build_from_config(
     if not isinstance(model, HandBuiltModel):
         if builder is not None:
             raise UsageError("`builder` is for runs of hand-built VAEs. The config of this run describes its VAE.")
-        seed, size = config.training.seed, config.data.context_size
-        return build_model(model, config.data.event_shape, seed, data_mean, rows, context_size=size)
+        seed, (size, frequencies) = config.training.seed, size_and_frequencies(config.data.condition)
+        shape = config.data.event_shape
+        return build_model(model, shape, seed, data_mean, rows, context_size=size, frequencies=frequencies)
     from tfp_vae.model.vae import VAE
 
     if builder is None and not model.builder:

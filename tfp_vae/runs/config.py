@@ -41,8 +41,10 @@ from tfp_vae.data.readers.sources import (
     Fractions,
     ImageShape,
     Kinds,
+    Labelled,
     Names,
     Reading,
+    SeedNumber,
     Size,
 )
 from tfp_vae.data.readers.tables import COMMAS, Header, TextFormat
@@ -182,7 +184,8 @@ class Setting:
     def kind(self) -> object:
         """The type of the values, without None."""
         parts = typing.get_args(self.field.annotation)
-        return parts[0] if type(None) in parts else self.field.annotation
+        kind = parts[0] if type(None) in parts else self.field.annotation
+        return Member if typing.get_args(kind)[:1] == (Member,) else kind
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -319,12 +322,26 @@ class Request(BaseRecord):
         Setting(
             "Data",
             "Condition",
-            "Condition y of p(x|y): label, or a column of a table. Repeat for more.",
+            "Condition y of p(x|y): label, or a column of a table. Repeat for more. Rows may lack their class.",
             default="none",
             metavar="NAMES",
             multiple=True,
         ),
     ] = None
+    labelled: Annotated[
+        Labelled | None,
+        Setting(
+            "Data",
+            "Labelled examples",
+            "Hide the classes of all but N training examples. As many of each class stay.",
+            default="all",
+            line="{:,}",
+        ),
+    ] = None
+    labelled_seed: Annotated[
+        SeedNumber,
+        Setting("Data", "Seed of labelled examples", "Seed of the choice of labelled examples."),
+    ] = 0
     image_shape: Annotated[
         ImageShape | None,
         Setting(
@@ -666,8 +683,8 @@ class ModelConfig(BaseRecord):
     ```
 
     Attributes:
-      encoder_input: `values`, or `log1p` for log(1 + x), which suits counts, see `model.vae.ENCODER_INPUTS`. `columns`
-        is for a likelihood `Columns`, whose features the encoder then sees.
+      encoder_input: `values`, or `log1p` for log(1 + x), which suits counts, see `model.inputs.ENCODER_INPUTS`.
+        `columns` is for a likelihood `Columns`, whose features the encoder then sees.
 
     Raises:
       UsageError: for an unknown key or member, a setting that a member does not have, or a number beyond
@@ -707,6 +724,16 @@ class ModelConfig(BaseRecord):
         MissingnessMember,
         Setting("Model", "Missingness p(mask|x)", "Assumption about why cells of a table are missing.", MISSINGNESS),
     ] = MISSINGNESS.member("random")
+    classifier: Annotated[
+        NetworkMember | None,
+        Setting(
+            "Model",
+            "Classifier q(y|x)",
+            "Network of the classifier, if some classes are unknown.",
+            NETWORKS,
+            default="that of the encoder",
+        ),
+    ] = None
     dtype: Annotated[
         FloatType,
         Setting("Model", "Floating-point type", "Type of weights and densities. `float64` is slower but more exact."),
@@ -882,6 +909,17 @@ class TrainingConfig(BaseRecord):
             line="{:g} nats per latent dimension",
         ),
     ] = 0.0
+    classifier_weight: Annotated[
+        float | None,
+        pydantic.Field(ge=0, allow_inf_nan=False),
+        Setting(
+            "Objective",
+            "Weight of the classifier",
+            "Weight of log q(y|x) where y is known, if it is unknown elsewhere.",
+            default="0.1 N / M for N rows, M of them with a class",
+            line="{:g}",
+        ),
+    ] = None
     clip_norm: Annotated[
         float | None,
         pydantic.Field(gt=0, allow_inf_nan=False),
@@ -1007,15 +1045,21 @@ class RunConfig(BaseRecord):
         because you may change it when you resume. Facts that follow from the data do not count either, because the
         fingerprint of the data does. Some settings, such as averaging, count only if they are used.
         """
-        usual = {"encoder_input": "values", "dtype": "float32", "missingness": MISSINGNESS.member("random")}
+        usual: dict[str, object] = {
+            "encoder_input": "values",
+            "dtype": "float32",
+            "missingness": MISSINGNESS.member("random"),
+        }
+        usual["classifier"] = None
         unused = {name for name, value in usual.items() if getattr(self.model, name) == value}
         later = {"drop_columns", "header", "arrays", "split_folders", "background", "split_fractions"}
-        later |= {"schema_file", "column", "id_column", "missing", "table", "condition"}
+        later |= {"schema_file", "column", "id_column", "missing", "table", "condition", "labelled", "labelled_seed"}
         reading = later - self.data.reading.given()
         facts = {"pixels_over", "deeper", "ink", "learned", "stored", "condition", "form"} | (
             {"dataset"} if self.data.stored else set()
         )
-        other = {"epochs", "early_stopping", "callbacks", "objects"} | ({"ema"} if self.training.ema is None else set())
+        other = {"epochs", "early_stopping", "callbacks", "objects"}
+        other |= {name for name in ("ema", "classifier_weight") if getattr(self.training, name) is None}
         noise = {"dequantization"} if self.data.noise is None else set[str]()
         exclude: dict[str, Any] = {
             "data": {**dict.fromkeys(facts | noise, True), "reading": reading},

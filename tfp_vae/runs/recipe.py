@@ -36,7 +36,8 @@ from tfp_vae.model.missingness import MISSINGNESS, describe_missingness
 from tfp_vae.model.networks import NETWORKS, needs_images
 from tfp_vae.model.posteriors import POSTERIORS
 from tfp_vae.model.priors import PRIORS
-from tfp_vae.objectives import OBJECTIVES
+from tfp_vae.objectives import OBJECTIVES, usual_weight
+from tfp_vae.objectives.labels import MIXES_EXAMPLES
 from tfp_vae.runs.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, check_latent_dim, check_rate
 from tfp_vae.runs.folder.examples import read_splits
 from tfp_vae.runs.tables.choices import choose_columns, latent_size, standard_of_features
@@ -673,7 +674,9 @@ def plan(
     if recipe.dequantization.name != "none":
         data = add_noise(raw, data, recipe.dequantization)
     doubts = (Note(each.setting, "", each.text, warns=True) for each in Doubt.find(raw))
-    notes = *recipe.notes, *condition_notes(raw), *objective_notes(recipe.model, training), *split_notes(raw)
+    check_classifier(raw, model, training)
+    about_y = condition_notes(raw, recipe.model, training)
+    notes = *recipe.notes, *about_y, *objective_notes(recipe.model, training), *split_notes(raw)
     for note in (*notes, *doubts):
         logger.log(logging.WARNING if note.warns else logging.INFO, "%s: %s", raw.name, note.text)
         if notify is not None:
@@ -701,12 +704,49 @@ def plan(
     return config, prepare_for(config, data)
 
 
-def condition_notes(raw: Dataset) -> list[Note]:
-    """Return a note about the condition of a conditional model."""
+def condition_notes(raw: Dataset, model: ModelConfig, training: TrainingConfig) -> list[Note]:
+    """Return notes about the condition of a conditional model, and about the classifier of a semi-supervised one."""
     if raw.condition is None:
         return []
     text = f"the model is p(x|y) with y = {raw.condition}. Leave out `condition` for p(x)."
-    return [Note("condition", "", text)]  # without a value, because the data did not choose it
+    notes = [Note("condition", "", text)]  # without a value, because the data did not choose it
+    if not raw.condition.is_partial or raw.train.context is None:
+        return notes
+    known, rows, (name,) = int(raw.train.context.any(axis=1).sum()), len(raw.train), raw.condition.names
+    why = f"{known:,} of {rows:,} training rows have a {name!r}"
+    if raw.reading.labelled is not None:
+        why += f", because `labelled` is {known}"
+    text = f"{why}. A classifier q(y|x) learns y for the others. Drop the rows without it for p(x|y) alone."
+    notes.append(Note("condition", "", text))
+    weight = usual_weight(known, rows)
+    if model.classifier is None:
+        network = short_text(NETWORKS, model.encoder)
+        text = f"`classifier` is {network}, like the encoder. Set `classifier` to choose another."
+        notes.append(Note("classifier", network, text))
+    if training.classifier_weight is None:
+        text = f"`classifier_weight` is {weight:.4g}, because {why}. Set `classifier_weight` to choose another."
+        notes.append(Note("classifier_weight", f"{weight:.4g}", text))
+    return notes
+
+
+def check_classifier(raw: Dataset, model: ModelConfig, training: TrainingConfig) -> None:
+    """Raise UsageError if settings of a classifier have no effect, or if free bits are used with one.
+
+    Args:
+      raw: the data set with its condition.
+      model, training: your settings.
+    """
+    is_partial = raw.condition is not None and raw.condition.is_partial
+    given = {"classifier": model.classifier, "classifier_weight": training.classifier_weight}
+    for name in (name for name, value in given.items() if value is not None and not is_partial):
+        raise UsageError(f"`{name}` needs a condition that some training rows lack. Leave it out, or set `labelled`.")
+    name = training.objective.name
+    if is_partial and OBJECTIVES.can_resolve(name) and OBJECTIVES[name].mixes_examples:
+        raise UsageError(MIXES_EXAMPLES.format(f"`objective={name}`"))
+    if is_partial and training.free_bits:
+        raise UsageError("`free_bits` does not support a condition that some training rows lack. Leave it out.")
+    if is_partial and model.classifier is not None and needs_images(model.classifier.name) and raw.train.x.ndim != 4:
+        raise UsageError(f"`classifier={model.classifier.name}` needs images. Choose `classifier=mlp`.")
 
 
 def objective_notes(model: ModelConfig, training: TrainingConfig) -> list[Note]:

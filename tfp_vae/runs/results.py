@@ -33,10 +33,10 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, places_of, seed_for
-from tfp_vae.data.condition import factors_of
+from tfp_vae.data.condition import factors_of, unlabelled
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
-from tfp_vae.evaluation.classification import classify
+from tfp_vae.evaluation.classification import classify, classify_directly, measure_classes
 from tfp_vae.evaluation.codes import CodeUsage
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE, mean_error, standard_error
 from tfp_vae.evaluation.disentanglement import disentangle
@@ -70,6 +70,9 @@ QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 CONDITIONAL = "log p(x) and the ELBO are those of p(x|y), because the model has a condition."
 """The remark on the metrics of a conditional model."""
+
+SEMI_SUPERVISED = "log p(x) = log sum_y p(x|y) p(y) is an exact sum over the classes. Labels of examples are not used."
+"""The remark on the metrics of a model with a classifier."""
 
 UNITS_OF_CODES = "z is discrete, and codes whose probabilities vary little may together tell much about x"
 """The reason why evaluations of codes count no active units."""
@@ -335,7 +338,7 @@ class _Evaluation:
         unknown = math.isnan(active) or (active and layered)  # because layers have a remark of their own
         idle = "" if unknown else idle_units(int(active), self.vae.encoder.posterior.latent_dim)
         gap = gap_remark(Gaps.of(self.estimates).summary()) if self.splits_gap else ""
-        given = CONDITIONAL if self.vae.context_size else ""
+        given = "" if not self.vae.context_size else CONDITIONAL if self.vae.classifier is None else SEMI_SUPERVISED
         return [*filter(None, [given, idle, *layer_remarks(self.layers), gap])]
 
     @functools.cached_property
@@ -418,19 +421,22 @@ class _Evaluation:
         """Return log p(x|y) of each class, and how well Bayes' rule finds the classes, if the condition is a class.
 
         The frequencies of the classes in training are p(y). At most 1,000 examples are classified, because each takes
-        an estimate for every class.
+        an estimate for every class. A classifier q(y|x) takes all of them. With one, the log-likelihood of each class
+        is log p(x). Examples whose class is unknown do not count.
         """
         condition, context = self.restored.config.data.condition, self.examples.context
-        if condition is None or not condition.classes or context is None:
+        if condition is None or not condition.classes or context is None or not context.any():
             return {}
-        names, truth = condition.classes, context.argmax(axis=1)
+        known = np.asarray(context.any(axis=1))
+        names, truth = condition.classes, np.where(known, context.argmax(axis=1), -1)
         found = {name: self.estimates.log_likelihood[truth == i] for i, name in enumerate(names)}
         per_class = [
             {"class": name, "examples": len(values), **_mean("log_likelihood", values)}
             for name, values in found.items()
             if len(values)
         ]
-        rows = np.sort(generator(FIXED_SEED, Purpose.SUBSET, 6).permutation(len(self.examples))[:MOST_CLASSIFIED])
+        order = generator(FIXED_SEED, Purpose.SUBSET, 6).permutation(len(self.examples))
+        rows = np.sort(order[known[order]][:MOST_CLASSIFIED])
         samples = min(self.plan.most_samples, MOST_CLASS_SAMPLES)
         training = self.dataset.train.context
         frequencies = np.ones(len(names)) if training is None else training.sum(axis=0)
@@ -451,7 +457,20 @@ class _Evaluation:
         counts = {"examples": len(rows), "iw_samples": samples, "chance": chance}
         log_px = classified.log_marginal - self.restored.measure.log_scale
         counts |= _mean("log_likelihood", log_px)
+        figures |= self.classifier(np.flatnonzero(known), truth)
         return {"per_class": per_class, "classification": {**counts, **figures}}
+
+    def classifier(self, rows: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+        """Return how well the classifier q(y|x) finds the classes of some examples, if the model has one.
+
+        Args:
+          rows: the examples whose class is known.
+          truth: the classes of all examples, integers [N].
+        """
+        if self.vae.classifier is None:
+            return {}
+        log_q = classify_directly(self.vae, self.examples.x[rows])
+        return {"classifier": {"examples": len(rows), **measure_classes(log_q, truth[rows])}}
 
     def annealing(self) -> dict[str, Any]:
         """Return the results of annealing, or nothing if the plan has none."""
@@ -568,7 +587,10 @@ def assess(
         return stages(f"{name}{continued}", total)
 
     blocks = NO_BLOCKS if kept is None else kept
-    estimates, rungs, settled = _estimate(restored, plan, examples, execution, start, blocks)
+    asked = unlabelled(examples) if restored.vae.classifier is not None else examples
+    if asked is not examples and plan.annealing is not None:
+        raise UsageError("Annealing does not support a condition that some training rows lack. Leave it out.")
+    estimates, rungs, settled = _estimate(restored, plan, asked, execution, start, blocks)
     found = _Evaluation(restored, dataset, plan, execution, start, examples, rungs, estimates, settled, blocks)
     annealed = found.annealing()
     result = {

@@ -23,7 +23,7 @@ from tfp_vae.core.lazy import tf
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.evaluation.metrics import MEASURE_NAMES, Measure
 from tfp_vae.model.vae import VAE
-from tfp_vae.objectives import OBJECTIVES, ELBOEstimator, Objective, Weighted
+from tfp_vae.objectives import OBJECTIVES, ELBOEstimator, Objective, SemiSupervised, Weighted
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.build import Builder, build_from_config
 from tfp_vae.runs.config import RunConfig, TrainingConfig
@@ -301,14 +301,14 @@ class Start(Callback):
 
 
 def weighted_objective(training: TrainingConfig, steps: int, examples: int) -> Objective:
-    """Return the objective of a run with `steps` steps per epoch for as many examples, with the weight of its rate."""
-    objective = OBJECTIVES.build(training.objective, examples=examples)
-    if (training.beta, training.kl_warmup_epochs, training.free_bits) == (1, 0, 0):
-        return objective
-    warmup_steps = training.kl_warmup_epochs * steps
-    return Weighted(
-        cast("ELBOEstimator", objective), beta=training.beta, warmup_steps=warmup_steps, free_bits=training.free_bits
-    )
+    """Return the objective of a run with `steps` steps per epoch for as many examples, with all of its weights."""
+    objective: Objective = OBJECTIVES.build(training.objective, examples=examples)
+    if (training.beta, training.kl_warmup_epochs, training.free_bits) != (1, 0, 0):
+        estimator, warmup_steps = cast("ELBOEstimator", objective), training.kl_warmup_epochs * steps
+        objective = Weighted(estimator, beta=training.beta, warmup_steps=warmup_steps, free_bits=training.free_bits)
+    if training.classifier_weight is not None:
+        objective = SemiSupervised(objective, weight=training.classifier_weight)
+    return objective
 
 
 def measure(config: RunConfig, vae: VAE) -> Measure:

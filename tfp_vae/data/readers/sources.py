@@ -178,6 +178,13 @@ Size = Annotated[tuple[Side, Side], pydantic.BeforeValidator(split_size)]
 """The height and width of images in pixels, or text such as `28x32` or `28`."""
 
 
+Labelled = Annotated[int, pydantic.Field(ge=2, le=1_000_000_000)]
+"""A number of examples whose class is known."""
+
+SeedNumber = Annotated[int, pydantic.Field(ge=0, le=2**31 - 1)]
+"""A seed."""
+
+
 @final
 class Reading(BaseRecord):
     """How a source is read. A run keeps it, so that new data are read in the same way.
@@ -200,6 +207,8 @@ class Reading(BaseRecord):
     missing: texts or numbers that mark missing cells, in addition to the usual ones.
     condition: the labels or the columns of a table that a conditional model receives, see `data.condition`. They are
       not features.
+    labelled: the number of training examples that keep their class of the condition. By default all do.
+    labelled_seed: decides which ones.
     table: the schema of a mixed table, once it is known. Other sources have none.
 
     ```python
@@ -227,6 +236,8 @@ class Reading(BaseRecord):
     id_column: Names | None = None
     missing: Names | None = None
     condition: Names | None = None
+    labelled: Labelled | None = None
+    labelled_seed: SeedNumber = 0
     table: Schema | None = None
 
     def given(self) -> set[str]:
@@ -285,7 +296,7 @@ class Source(NamedTuple):
     reading: Reading
 
 
-OF_ALL = {"split_fractions", "condition"}
+OF_ALL = {"split_fractions", "condition", "labelled", "labelled_seed"}
 """The settings of `Reading` that every kind of source takes."""
 
 

@@ -482,7 +482,7 @@ def warn_about_labels(source: Path | str, places: Sequence[str]) -> None:
     """
     if places:
         many = "1 row has" if len(places) == 1 else f"{len(places):,} rows have"
-        text = "%s: %s no label, the first %s. Such rows form a class of their own."
+        text = "%s: %s no label, the first %s. Such rows form a class of their own, except for `condition`."
         logger.warning(text, source, many, places[0])
 
 
