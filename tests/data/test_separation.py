@@ -25,6 +25,13 @@ def test_the_distance_is_measured_in_deviations(groups: int, rng: np.random.Gene
     assert separation(-x * factors + 1e4) == pytest.approx(found, rel=1e-6)
 
 
+@pytest.mark.parametrize("columns", [5, 40])
+def test_groups_in_one_of_many_columns_are_found(columns: int, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(1_000, columns)) + 8.0 * (np.arange(columns) == 1) * rng.integers(2, size=(1_000, 1))
+    assert separation(x) == pytest.approx(4, rel=0.1)
+    assert separation(rng.integers(2, size=(1_000, 1)).astype(float)) == 0  # two values are not groups of values
+
+
 def test_a_few_outliers_and_a_constant_column_are_no_groups(rng: np.random.Generator) -> None:
     x = np.column_stack([rng.normal(size=(1_000, 3)), np.full(1_000, 7.0)])
     x[:20] += 50
