@@ -134,31 +134,55 @@ def fill_table(
     scaling, schema, data = SCALINGS.build(config.data.scaling), table.schema, config.data
     settings: dict[str, Any] = {"iw_samples": iw_samples, "draws": draws, "interval": interval, "seed": seed}
     settings |= {"refine": refine, "execution": execution, "progress": progress}
-    constant, entries, ess = schema.constant_holes(table.cells), [], []
+    constant, count, ess = schema.constant_holes(table.cells), len(table.values), np.full(len(table.values), np.nan)
     context = read_contexts(config, table) if context is None else context
-    tables: list[list[dict[str, np.ndarray]]] = [[] for _ in range(1 + draws)]
-    for part in slices(len(table.values), BLOCK):
+    whole, drawn = Collected(count), Collected(draws * count)
+    cells = Collected(int(np.isnan(table.values).sum()) + sum(int(holes.sum()) for holes in constant.values()))
+    for part in slices(count, BLOCK):
         places = np.arange(part.start, part.stop)
         y = context[part] if context is not None and context.ndim == 2 else context
         found = impute(vae, Batch(np.asarray(scaling(table.values[part])), context=y), places=places, **settings)
-        entries.append(list_cells(data, table, part, found, {name: holes[part] for name, holes in constant.items()}))
-        ess.append(found.ess)
-        for blocks, values in zip(tables, (found.values, *found.draws), strict=True):
+        cells.append(list_cells(data, table, part, found, {name: holes[part] for name, holes in constant.items()}))
+        ess[part] = found.ess
+        for i, values in enumerate((found.values, *found.draws)):
             units = np.where(found.missing, data.unscaled(values), np.nan)
-            blocks.append(schema.fill(table.cells.rows(part), units))
-    numbers = np.repeat(np.arange(1, draws + 1), len(table.values))
-    columns, *imputations = map(join, tables)
+            block = schema.fill(table.cells.rows(part), units)
+            if i == 0:
+                whole.append(block)
+            else:
+                drawn.write((i - 1) * count + part.start, block)
+    numbers = np.repeat(np.arange(1, draws + 1), count)
     return FilledTable(
-        columns=columns,
-        cells=join(entries),
-        draws={spare_name("imputation", table.cells.names): numbers, **join(imputations)} if draws else {},
-        summary=summarize_rows(table, np.concatenate(ess), constant),
+        columns=whole.columns,
+        cells=cells.columns,
+        draws={spare_name("imputation", table.cells.names): numbers, **drawn.columns} if draws else {},
+        summary=summarize_rows(table, ess, constant),
     )
 
 
-def join(tables: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return tables with the same columns as one table, one below the other. They are emptied to save memory."""
-    return {name: np.concatenate([table.pop(name) for table in tables]) for name in list(tables[0])}
+@final
+class Collected:
+    """A table that is written block by block. Blocks that are joined at the end would take twice the memory.
+
+    Args:
+      count: the number of its rows.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.columns: dict[str, np.ndarray] = {}
+        self._count, self._end = count, 0
+
+    def append(self, block: Mapping[str, np.ndarray]) -> None:
+        """Write a block below the block that was written last."""
+        self.write(self._end, block)
+
+    def write(self, start: int, block: Mapping[str, np.ndarray]) -> None:
+        """Write a block whose first row has the index `start`."""
+        for name, column in block.items():
+            if name not in self.columns:
+                self.columns[name] = np.empty(self._count, column.dtype)
+            self._end = start + len(column)
+            self.columns[name][start : self._end] = column
 
 
 def summarize_rows(table: Table, ess: np.ndarray, constant: Mapping[str, np.ndarray]) -> dict[str, object]:
