@@ -25,6 +25,7 @@ SMALL = {
     "autoregressive-flow": "autoregressive-flow:hidden=8",
     "autoregressive": "autoregressive:hidden=8",
     "bottom-up": "bottom-up:hidden=8",
+    "semi-implicit": "semi-implicit:hidden=8,context=3,noise=2,components=5",
     "top-down": "top-down:hidden=8",
     "hierarchical": "hierarchical:hidden=8",
     "categorical": "categorical:levels=5",
@@ -43,8 +44,13 @@ CODE_POSTERIORS = [name for name, family in POSTERIORS.items() if family.capabil
 LAYERED_POSTERIORS = [name for name, family in POSTERIORS.items() if family.capabilities.layers]
 """The posteriors over a z in layers."""
 
-REAL_POSTERIORS = [name for name in POSTERIORS if name not in CODE_POSTERIORS + LAYERED_POSTERIORS]
-"""The posteriors over real vectors in one layer."""
+APPROXIMATE_POSTERIORS = [name for name, family in POSTERIORS.items() if family.capabilities.approximate]
+"""The posteriors whose density is known for their own samples only."""
+
+SPECIAL_POSTERIORS = CODE_POSTERIORS + LAYERED_POSTERIORS + APPROXIMATE_POSTERIORS
+
+REAL_POSTERIORS = [name for name in POSTERIORS if name not in SPECIAL_POSTERIORS]
+"""The posteriors over real vectors in one layer, with a density at any z."""
 
 CONTINUOUS_POSTERIORS = REAL_POSTERIORS + LAYERED_POSTERIORS
 """The posteriors over real vectors."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfp_vae.core.batch import Batch, batch_rows
+from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
@@ -117,12 +118,18 @@ def decomposition(
 
     Raises:
       DataError: x has another shape than the model's examples, or values outside the likelihood's support.
+      UsageError: the density of q(z|x) is known for its own samples only.
 
     References:
       Hoffman and Johnson (2016), ELBO surgery.
       Chen, Li, Grosse and Duvenaud (2018), Isolating sources of disentanglement in variational autoencoders.
     """
     posterior = vae.encoder.posterior
+    if posterior.capabilities.approximate:
+        raise UsageError(
+            "The decomposition of the rate needs the density of each q(z|x) at the samples of the others, but "
+            f"{type(posterior).__name__} has one for its own samples only. Leave it out."
+        )
     most = most_components or (MOST_COMPONENTS if posterior.capabilities.exact_mean else MOST_FLOWS)
     batch = batch_rows(vae.batch(x, "The decomposition"), slice(0, most))
     x, pieces = batch.x, slices(len(batch.x), EXAMPLES_AT_ONCE)

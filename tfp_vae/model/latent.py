@@ -137,6 +137,8 @@ class Capabilities(NamedTuple):
     layers: it is a `model.distributions.layered.LayeredNormal`, whose density is a product over the layers of z.
     mixture: it is a `model.distributions.mixtures.NormalMixture`, whose mean is exact. A gradient passes through
       samples of each component, but not through the choice of a component.
+    approximate: its density is that of a random approximation, which each call of `sample` draws anew. It is valid for
+      the samples of this call only.
     """
 
     normal: bool = False
@@ -147,6 +149,7 @@ class Capabilities(NamedTuple):
     bits: bool = False
     layers: bool = False
     mixture: bool = False
+    approximate: bool = False
 
     @property
     def exact_mean(self) -> bool:

@@ -1255,7 +1255,7 @@ def check_latent_dim(model: ModelConfig, *, is_conditional: bool = False) -> Non
     part, member = "posterior", model.posterior
     try:
         posterior = POSTERIORS.build(model.posterior, model.latent_dim)
-        part, member = "prior", model.prior
+        part, member, encoder.posterior = "prior", model.prior, posterior
         more = {"codes": posterior.latent.codes, "posterior": posterior, "encoder": encoder, "data_mean": None}
         prior = PRIORS.build(model.prior, model.latent_dim, **more)
     except UsageError as error:

@@ -374,6 +374,10 @@ class _Evaluation:
 
         The examples are shuffled, because `information.decomposition` takes the first ones and files may be sorted.
         """
+        if self.vae.encoder.posterior.capabilities.approximate:
+            names = [name for name in information.Decomposition._fields if name != "examples"]
+            reason = "the density of q(z|x) is known for its own samples only"
+            return _undefined(reason, *names, "mutual_information_examples", "mutual_information_ceiling")
         shuffled = self.examples[generator(FIXED_SEED, Purpose.SUBSET, 1).permutation(len(self.examples))]
         parts = information.decomposition(self.vae, shuffled.batch, seed=self.seed(1), execution=self.execution)
         figures = parts._asdict()

@@ -14,7 +14,7 @@ from tests.helpers.densities import stir
 from tfp_vae.core.registry import record
 from tfp_vae.core.types import Array, Distribution
 from tfp_vae.model.latent import Capabilities, Latent
-from tfp_vae.model.posteriors import POSTERIORS, CodePosterior, NormalMixture
+from tfp_vae.model.posteriors import POSTERIORS, CodePosterior, NormalMixture, SemiImplicit
 from tfp_vae.model.posteriors.base import NormalNoisePosterior, Posterior
 
 SEEDS = np.array([[0, 1], [2, 3], [4, 5]], np.int32)
@@ -66,7 +66,7 @@ def test_densities_of_the_samples_agree_with_the_family(name: str, rng: np.rando
 @pytest.mark.parametrize("name", list(POSTERIORS))
 def test_sampling_all_examples_at_once_equals_sampling_one_at_a_time(name: str, rng: np.random.Generator) -> None:
     family = builders.posterior(name, 3)
-    assert isinstance(family, NormalNoisePosterior | CodePosterior | NormalMixture)
+    assert isinstance(family, NormalNoisePosterior | CodePosterior | NormalMixture | SemiImplicit)
     params = tf.constant(rng.normal(size=(3, family.params_size)), tf.float32)
     for found, expected in zip(
         family.draw_each(params, 4, SEEDS), Posterior.draw_each(family, params, 4, SEEDS), strict=True

@@ -78,6 +78,11 @@ class Mixture(Refinement):
         """
         self.local.check(vae)
         posterior, dtype = vae.encoder.posterior, vae.dtype
+        if posterior.capabilities.approximate:
+            raise UsageError(
+                f"`refine=mixture` needs the density of a posterior at any z, but {type(posterior).__name__} has one "
+                "for its own samples only. Use `refine=local`."
+            )
         try:
             posterior(tf.zeros([1, posterior.params_size], dtype)).log_prob(tf.zeros([1, posterior.latent.size], dtype))
         except NotImplementedError as error:

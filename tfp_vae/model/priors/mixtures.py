@@ -119,6 +119,12 @@ class Vamp(Prior):
                 "a vamp prior does not support a condition, because its pseudo-inputs have no context. Choose "
                 "`prior=learned-normal` or `prior=standard-normal`"
             )
+        posterior = getattr(self.encoder, "posterior", None)
+        if posterior is not None and posterior.capabilities.approximate:
+            raise ValueError(
+                f"a vamp prior needs the density of the posterior at any z, but {type(posterior).__name__} has one for "
+                "its own samples only. Choose `prior=normal-mixture` or `prior=standard-normal`"
+            )
 
     @functools.cached_property
     def learned(self) -> tuple[Variable]:

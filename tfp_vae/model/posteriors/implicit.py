@@ -1,0 +1,114 @@
+"""Posteriors with a network of noise, whose density is an approximation from draws of the noise."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import field
+from typing import Annotated, ClassVar, cast, final
+
+import pydantic
+
+from tfp_vae.core.lazy import tf, tfp
+from tfp_vae.core.registry import Width, Widths, record
+from tfp_vae.core.types import Array, Distribution, FloatType, Seed, Tensor
+from tfp_vae.model.latent import Capabilities
+from tfp_vae.model.networks import Network, apply_to_last_axis
+from tfp_vae.model.posteriors.base import SCALE_FLOOR, Posterior, draw_at_once
+from tfp_vae.model.posteriors.flows import MEAN_SAMPLES
+from tfp_vae.model.posteriors.layered import networks_between
+
+__all__ = ["SemiImplicit"]
+
+
+@final
+@record
+class SemiImplicit(Posterior):
+    """Normals mixed by a network of noise, q(z|x) = E_e[N(z; loc + m(h, e), diag(scale(h, e)^2))], e ~ N(0, I).
+
+    The encoder returns loc, s and a context h. The network returns m and t, with scale = 0.0001 + softplus(s + t). So
+    q(z|x) can bend, be skewed or have several modes.
+
+    Its density has no closed form. Each step and each call that samples draws K values of e for every example, and uses
+    the even mixture of their K Normals in place of q(z|x). Given these draws, samples and densities are exact. So every
+    bound is a lower bound on log p(x), averaged over them, and the ELBO grows with K towards that of q(z|x) itself.
+
+    A step takes K passes of the small network and K S Normals for each example. The rate has no closed form. What needs
+    densities at other points than the own samples is refused: `vamp` priors, `refine=mixture`, and the decomposition of
+    the rate.
+
+    ```python
+    posterior = tv.posteriors.SemiImplicit(latent_dim=2, components=8, hidden=(8,), context=4)
+    q = posterior(np.zeros([16, posterior.params_size], np.float32))
+    q.log_prob(q.sample(5, seed=(0, 0)))  # [5, 16], by the mixture of 8 Normals that was sampled
+    ```
+
+    Args:
+      latent_dim: D, the dimension of z.
+      seed: seed of the initial weights.
+      dtype: type of the weights and of z.
+      components: K, draws of e that approximate the density, from 1 to 1,000.
+      noise: number of elements of e.
+      hidden: widths of the hidden layers of the network.
+      context: number of values that the encoder passes to the network, in addition to loc and s.
+
+    Returns (when called on params [B, 2 D + context]):
+      `model.distributions.semi_implicit.SemiImplicit`, batch [B], event [D].
+
+    References:
+      Yin and Zhou (2018), Semi-implicit variational inference.
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(reparameterized=True, approximate=True)
+    latent_dim: pydantic.PositiveInt
+    seed: int = 0
+    dtype: FloatType = field(default="float32", repr=False)
+    components: Annotated[int, pydantic.Field(ge=1, le=1_000)] = field(default=16, kw_only=True)
+    noise: Width = field(default=8, kw_only=True)
+    hidden: Widths = field(default=(64,), kw_only=True)
+    context: Width = field(default=32, kw_only=True)
+
+    @property
+    def params_size(self) -> int:
+        """2 D + context."""
+        return 2 * self.latent_dim + self.context
+
+    @functools.cached_property
+    def learned(self) -> tuple[Network, ...]:
+        """The network from h and e to m and t."""
+        sizes = (self.context + self.noise,), (self.latent_dim,)
+        return networks_between(*sizes, self.hidden, self.seed, self.dtype)
+
+    def __call__(self, params: Array) -> Distribution:
+        """Return q(z|x), batch [B], event [D], from params [B, 2 D + context]."""
+        from tfp_vae.model.distributions import semi_implicit
+        from tfp_vae.model.distributions.layered import Statistics
+
+        loc, s, h = tf.split(params, [self.latent_dim, self.latent_dim, self.context], axis=-1)
+
+        def conditional(noise: Tensor) -> Statistics:
+            tiled = tf.broadcast_to(h, tf.concat([tf.shape(noise)[:-1], tf.shape(h)[-1:]], axis=0))
+            (network,) = self.learned
+            m, t = tf.split(apply_to_last_axis(network, tf.concat([tiled, noise], axis=-1)), 2, axis=-1)
+            return Statistics(loc + m, SCALE_FLOOR + tf.nn.softplus(s + t))
+
+        q: Distribution = semi_implicit.SemiImplicit(
+            conditional,
+            self.components,
+            self.noise,
+            loc.shape[:-1],
+            tf.shape(loc)[:-1],
+            self.latent_dim,
+            loc.dtype,
+        )
+        return q
+
+    def mean(self, params: Array, *, seed: Seed) -> Tensor:
+        """Return E_q[z|x], [B, D], as the average of the locs of 64 draws of e."""
+        from tfp_vae.model.distributions import semi_implicit
+
+        q = cast("semi_implicit.SemiImplicit", self(params))
+        return tf.reduce_mean(q.mixing(MEAN_SAMPLES, tfp.random.sanitize_seed(seed)).loc, axis=0)
+
+    def draw_each(self, params: Array, n: int, seeds: Array) -> tuple[Tensor, Tensor]:
+        """Return the same samples and densities as `Posterior.draw_each`, for all examples at once."""
+        return draw_at_once(self, params, n, seeds)
