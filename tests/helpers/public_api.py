@@ -27,12 +27,17 @@ def make_decoder_of_a_table() -> tv.Decoder:
     return tv.Decoder(tv.networks.mlp((2,), table.params_size), table, mask)
 
 
+def make_classifier() -> tv.Classifier:
+    return tv.Classifier(tv.networks.mlp((8, 8, 1), 3, hidden=(16,)), probs=(0.5, 0.3, 0.2))
+
+
 def main(folder: Path) -> None:
     data = tv.data.load("digits")
     assert_type(data, tv.data.Dataset)
     vae = tv.build(data, latent_dim=2, likelihood="bernoulli", posterior="real-nvp:depth=2,hidden=8", hidden=(16,))
     assert_type(vae, tv.VAE)
     assert_type(make_decoder_of_a_table(), tv.Decoder)
+    assert_type(make_classifier(), tv.Classifier)
     q = vae.encoder(data.test.x)
     z = q.sample(3, seed=(0, 0))
     vae.decoder(z).mean()
