@@ -18,6 +18,7 @@ import tfp_vae
 from tests.helpers.documents import BLOCK, FILE, ROOT, blocks, files, write_files
 from tests.helpers.worker import Worker
 from tfp_vae.core.execution import EXECUTIONS, FEW_EXAMPLES, FEW_STEPS
+from tfp_vae.data import profile
 from tfp_vae.data.schema import numerals
 from tfp_vae.evaluation import classification, importance, information, probes
 from tfp_vae.evaluation.anomalies import backgrounds
@@ -235,6 +236,9 @@ def test_readme_counts_the_members() -> None:
         ),
         ("families", f"{recipe.CODE_LATENTS} or {recipe.BIT_LATENTS} latent dimensions"),
         ("data-formats", f"`{recipe.RARE_LIKELIHOOD}`, with up to {recipe.RARE_LATENTS} latent dimensions"),
+        ("data-formats", f"At least {profile.LEAST_GROUPED:,} vectors of at most {profile.MOST_GROUPED} real values"),
+        ("data-formats", f"`--prior {recipe.GROUPED_PRIOR}` and `--objective {recipe.GROUPED_OBJECTIVE}`"),
+        ("data-formats", f"must be {recipe.FAR_APART:.0f} times the sum of their standard deviations apart"),
         ("data-formats", f"at least {numerals.LEAST_SHARE:.0%} of the cells have the same currency or unit"),
         (
             "sklearn",
