@@ -10,6 +10,7 @@ from typing import NamedTuple, final
 from benchmarks.document import Estimate, markdown_table, write_between
 from benchmarks.imputation.cases import MECHANISMS, PROTOCOL, PUBLISHED, TABLES, Key
 from benchmarks.imputation.methods import METHODS, OURS, Result
+from tfp_vae.core.display import plural
 
 BEGIN, END = "<!-- imputation -->\n", "<!-- end of imputation -->\n"
 
@@ -75,10 +76,19 @@ def error_table(rows: Sequence[Row]) -> str:
                 continue
             means = {method: Estimate.of(errors.get(method, {}).values()) for method in methods}
             best = min((found.mean for found in means.values() if not math.isnan(found.mean)), default=math.nan)
-            cells = [f"**{found.text()}**" if found.mean == best else found.text() for found in means.values()]
-            masks = f"{len(set().union(*errors.values()))}"
-            lines.append([table, mechanism, masks, *cells, advantage(errors).text()])
+            masks = len(set().union(*errors.values()))
+            cells = [
+                (f"**{found.text()}**" if found.mean == best else found.text())
+                + fewer_masks(len(errors.get(method, {})), masks)
+                for method, found in means.items()
+            ]
+            lines.append([table, mechanism, f"{masks}", *cells, advantage(errors).text()])
     return markdown_table(head, lines)
+
+
+def fewer_masks(count: int, most: int) -> str:
+    """Return a note of how many masks a method was measured on, if they are fewer than those of another method."""
+    return "" if count in {0, most} else f" ({plural(count, 'mask')})"
 
 
 def coverage_table(rows: Sequence[Row]) -> str:

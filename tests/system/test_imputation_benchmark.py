@@ -137,6 +137,11 @@ def test_tables_show_what_was_measured() -> None:
     assert "| wine | 2 | 2 |" in lines
 
 
+def test_cells_name_their_masks_if_another_method_has_more() -> None:
+    (errors,) = (line for line in document.error_table(rows()[:3]).splitlines() if line.startswith("| wine"))
+    assert errors == "| wine | self-masking | 2 | 1.100 ± 0.100 | **0.500** (1 mask) | 0.500 |"
+
+
 def test_page_has_the_marks_once_and_only_the_text_between_them_is_replaced(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "benchmarks.md").read_text()
     assert text.count(document.BEGIN) == text.count(document.END) == 1
