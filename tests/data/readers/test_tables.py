@@ -75,8 +75,11 @@ def test_row_with_line_breaks_has_the_number_of_its_first_line(write: Callable[.
     np.testing.assert_array_equal(read_csv(path, label_column="note").lines, [2, 4])
 
 
-def test_column_without_a_name_gets_one_that_no_other_column_has(write: Callable[..., Path]) -> None:
+def test_column_without_a_name_gets_one_that_no_other_column_has(
+    write: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
     assert read_csv(write(",column_1,b\n1,2,3\n")).names == ("column_1_2", "column_1", "b")
+    assert "1 column without a name is called column_1_2. " in caplog.text
 
 
 def test_tables_of_numbers_have_no_header(write: Callable[..., Path]) -> None:

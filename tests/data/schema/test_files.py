@@ -119,8 +119,12 @@ def test_rows_of_empty_cells_are_left_out_and_reported(tmp_path: Path, caplog: p
     assert caplog.messages == [f"{path}: 2 rows without any text (first: line 4) are left out."]
 
 
-def test_columns_without_a_name_get_one(tmp_path: Path) -> None:
+def test_columns_without_a_name_get_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert read(tmp_path, ",x,\n0,1.5,a\n1,2.5,b\n").names == ("column_1", "x", "column_3")
+    (message,) = caplog.messages
+    assert message.endswith(
+        "2 columns without a name are called column_1, column_3. To choose a name, write it into the first line."
+    )
 
 
 def test_names_of_rows_as_r_writes_them_are_a_column(tmp_path: Path) -> None:

@@ -190,10 +190,13 @@ def read_csv(
             header = decide_header(header, names, [row for _, row in below], path, again)
         full = [row for _, row in below if len(row) == len(head)]
         rows = itertools.chain([(line, head)] if header == "no" else [], below, rows)
-        names = [str(i + 1) for i in range(len(head))] if header == "no" or is_numbered else fill_names(names)
+        given = names
+        names = [str(i + 1) for i in range(len(head))] if header == "no" or is_numbered else fill_names(given)
         if again and label_column not in names:
             label_column = None
         places, label = choose_columns(names, columns, label_column, path, None if again else drop_columns)
+        if not again and header != "no":
+            warn_about_spare_names([given[place] for place in places], [names[place] for place in places], path)
         if is_chosen and looks_like_names([head[place] for place in places], [[r[i] for i in places] for r in full]):
             logger.warning(MAY_BE_NAMES, path, shorten(head))
         try:
@@ -237,6 +240,21 @@ def fill_names(names: Sequence[str]) -> list[str]:
     """Return names of columns with `column_1` for the first column if it has none, and so on."""
     taken = set(names)
     return [name or next(free for free in spare_names(i) if free not in taken) for i, name in enumerate(names, 1)]
+
+
+def warn_about_spare_names(given: Sequence[str], names: Sequence[str], path: Path) -> None:
+    """Print the names of columns that have none in the file.
+
+    Args:
+      given: the names in the file.
+      names: from `fill_names`.
+      path: the file, for the warning.
+    """
+    chosen = [name for name, own in zip(names, given, strict=True) if not own]
+    if chosen:
+        count, verb = plural(len(chosen), "column"), "is" if len(chosen) == 1 else "are"
+        advice = "To choose a name, write it into the first line"
+        logger.warning("%s: %s without a name %s called %s. %s.", path, count, verb, shorten(chosen), advice)
 
 
 def spare_names(place: int) -> Iterator[str]:

@@ -29,6 +29,7 @@ from tfp_vae.data.readers.tables import (
     shorten,
     split_lines,
     warn_about_header,
+    warn_about_spare_names,
 )
 from tfp_vae.data.schema.cells import MARKERS, Cells, list_problems, text_array
 from tfp_vae.data.schema.numerals import NO_UNIT, Unit, without_unit
@@ -167,6 +168,8 @@ def collect(
     kind = decide(header, head, [row.cells for row in below], path, is_numbered=is_numbered)
     is_named = kind == "yes" and not is_numbered
     names = fill_names(head) if is_named else [str(i) for i in range(1, len(head) + 1)]
+    if is_named and not known:
+        warn_about_spare_names(head, names, path)
     start = below if kind == "yes" else [first, *below]
     columns, lines, problems = split_columns(itertools.chain(start, rows), len(names))
     repeated = {name: names.count(name) for name in names if names.count(name) > 1}
