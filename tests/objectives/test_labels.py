@@ -112,7 +112,7 @@ def test_training_raises_the_bound_and_finds_the_classes() -> None:
 
 
 def test_usual_weight_counts_all_examples_for_each_labelled_one() -> None:
-    assert usual_weight(100, 50_000) == pytest.approx(50)
+    assert usual_weight(100, 50_000) == pytest.approx(500)
     assert usual_weight(0, 10) == 0
     vae, elbo = semi_supervised_model(), tv.objectives.ELBO()
     assert with_labels(elbo, vae, 3.0) == SemiSupervised(elbo, weight=3.0)

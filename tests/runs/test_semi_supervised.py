@@ -40,7 +40,7 @@ def test_plan_prints_the_labelled_rows_and_each_choice_with_its_setting() -> Non
     texts = [note.text for note in notes if "classifier" in note.text]
     assert "60 of 1,437 training rows have a 'label', because `labelled` is 60" in texts[0]
     assert "`classifier` is mlp:hidden=16, like the encoder" in texts[1]
-    assert "`classifier_weight` is 2.395, because" in texts[2]
+    assert "`classifier_weight` is 23.95, because" in texts[2]
 
 
 def test_run_records_the_condition_and_reloads_the_same_contexts(run: Run) -> None:
@@ -63,6 +63,13 @@ def test_settings_of_a_classifier_need_rows_without_a_class() -> None:
             UsageError, match=f"`{next(iter(settings))}` needs a condition that some training rows lack"
         ):
             plan("digits", None, None, model, training, reading=Reading(condition="label"))
+
+
+def test_fit_refuses_a_model_without_a_classifier() -> None:
+    data = tv.data.load("digits", condition="label", labelled=60)
+    built = tv.build(data, hidden=(8,))
+    with pytest.raises(UsageError, match="the class of some training rows is unknown, but the VAE has no classifier"):
+        tv.fit(tv.VAE(built.encoder, built.decoder, built.prior), data, epochs=1)
 
 
 def test_evaluation_sums_over_the_classes_and_measures_both_classifiers(run: Run) -> None:

@@ -14,6 +14,7 @@ from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.types import Array, Seed
 from tfp_vae.evaluation.diagnostics import standard_error
 from tfp_vae.evaluation.importance import Estimator
+from tfp_vae.evaluation.marginal import class_log_probs
 from tfp_vae.evaluation.proposals import Refinement
 from tfp_vae.model.vae import VAE
 
@@ -29,9 +30,6 @@ __all__ = [
 
 BINS = 15
 """Bins of confidence for the calibration error."""
-
-ROWS = 1_000
-"""Examples that a classifier takes at once."""
 
 
 @check_keywords
@@ -87,11 +85,9 @@ def classify_directly(vae: VAE, x: Array) -> np.ndarray:
     Raises:
       UsageError: the model has no classifier.
     """
-    if vae.classifier is None:
-        raise UsageError("The model has no classifier. Train one on data that lack the class of some rows.")
-    values = np.asarray(vae.batch(x, "Classification", density=False).x, vae.dtype.as_numpy_dtype)
-    parts = [np.asarray(vae.classifier.log_probs(values[i : i + ROWS])) for i in range(0, len(values), ROWS)]
-    return np.concatenate(parts).astype(np.float64)
+    if vae.classifier is not None:
+        x = np.asarray(vae.batch(x, "Classification", density=False).x)
+    return class_log_probs(vae, x)[0]
 
 
 @check_keywords

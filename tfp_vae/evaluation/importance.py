@@ -32,7 +32,7 @@ from tfp_vae.evaluation.diagnostics import (
     standard_error,
 )
 from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks, in_batches
-from tfp_vae.evaluation.marginal import sum_over_classes
+from tfp_vae.evaluation.marginal import class_log_probs, sum_over_classes
 from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Refinement
 from tfp_vae.evaluation.proposals.base import Joint, Proposal
 from tfp_vae.model.compilation import compile_for
@@ -390,33 +390,35 @@ class Estimator:
         rows = np.arange(count) if rows is None else rows
         places = np.arange(count) if places is None else places
         size = self._batch_size if pad else min(self._batch_size, count)
-        classifier = self._vae.classifier
-        if classifier is None:
+        if self._vae.classifier is None:
             return self._estimate(examples, rows, places, size, seed, progress, blocks)
-        is_unknown = ~np.asarray(examples.context)[rows].any(axis=1)
+        known = np.asarray(np.asarray(examples.context)[rows].any(axis=1))
         parts = []
-        if not is_unknown.all():
-            given = np.flatnonzero(~is_unknown)
-            parts.append((given, self._estimate(examples, rows[given], places, size, seed, progress, blocks)))
-        if is_unknown.any():
-            unknown, classes = np.flatnonzero(is_unknown), np.eye(classifier.classes, dtype=np.float32)
-            estimates = [
-                self._estimate(
-                    examples._replace(context=np.broadcast_to(y, (count, len(y)))),
-                    rows[unknown],
-                    places,
-                    size,
-                    seed,
-                    lambda samples: progress(samples // len(classes)),
-                    blocks,
-                    f" of class {i}",
-                )
-                for i, y in enumerate(classes)
-            ]
-            log_q = classifier.log_probs(np.asarray(examples.x[rows[unknown]], self._vae.dtype.as_numpy_dtype))
-            log_q = np.asarray(log_q, np.float64)
-            parts.append((unknown, sum_over_classes(estimates, classifier.log_prior, log_q)))
+        for which, function in ((np.flatnonzero(known), self._estimate), (np.flatnonzero(~known), self._marginalize)):
+            if len(which):
+                parts.append((which, function(examples, rows[which], places, size, seed, progress, blocks)))
         return Estimates.join(len(rows), parts)
+
+    def _marginalize(
+        self,
+        examples: Batch,
+        rows: np.ndarray,
+        places: np.ndarray,
+        size: int,
+        seed: Seed,
+        progress: Progress,
+        blocks: Blocks,
+    ) -> Estimates:
+        """Return the estimates of log p(x) of some rows, summed over classes. See `_estimate` for arguments."""
+        log_q, log_prior = class_log_probs(self._vae, examples.x[rows])
+        classes = np.eye(len(log_prior), dtype=np.float32)
+
+        def estimate_class(i: int, y: np.ndarray) -> Estimates:
+            given = examples._replace(context=np.broadcast_to(y, (len(examples.x), len(y))))
+            share = lambda samples: progress(samples // len(classes))  # noqa: E731
+            return self._estimate(given, rows, places, size, seed, share, blocks, f" of class {i}")
+
+        return sum_over_classes([estimate_class(i, y) for i, y in enumerate(classes)], log_prior, log_q)
 
     def _estimate(
         self,

@@ -8,12 +8,35 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import logsumexp
 
+from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import check_keywords
 
 if TYPE_CHECKING:
     from tfp_vae.evaluation.importance import Estimates
+    from tfp_vae.model.vae import VAE
 
-__all__ = ["sum_over_classes"]
+__all__ = ["class_log_probs", "sum_over_classes"]
+
+ROWS = 1_000
+"""Examples that a classifier takes at once."""
+
+
+@check_keywords
+def class_log_probs(vae: VAE, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return log q(y|x), float64 [N, C], and log p(y), [C], of the classifier of a model.
+
+    Args:
+      vae: a model with a classifier.
+      x: examples that have been checked, [N, *event_shape].
+
+    Raises:
+      UsageError: the model has no classifier.
+    """
+    if vae.classifier is None:
+        raise UsageError("The model has no classifier. Train one on data that lack the class of some rows.")
+    values = np.asarray(x, vae.dtype.as_numpy_dtype)
+    parts = [np.asarray(vae.classifier.log_probs(values[i : i + ROWS])) for i in range(0, len(values), ROWS)]
+    return np.concatenate(parts).astype(np.float64), vae.classifier.log_prior
 
 
 @check_keywords

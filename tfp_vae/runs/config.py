@@ -916,7 +916,7 @@ class TrainingConfig(BaseRecord):
             "Objective",
             "Weight of the classifier",
             "Weight of log q(y|x) where y is known, if it is unknown elsewhere.",
-            default="0.1 N / M for N rows, M of them with a class",
+            default="N / M for N rows, M of them with a class",
             line="{:g}",
         ),
     ] = None

@@ -149,6 +149,11 @@ def fit(
     for split in (dataset.train, dataset.validation):
         if len(split):
             check_context(split.context, vae.context_size, "Training", len(split))
+    if dataset.condition is not None and dataset.condition.is_partial and vae.classifier is None:
+        raise UsageError(
+            f"{dataset.name}: the class of some training rows is unknown, but the VAE has no classifier. Pass "
+            "`classifier` to `VAE`, or build it with `tv.build`."
+        )
     called = [CALLBACKS.resolve(each) for each in callbacks]
     settings = {
         "objective": objective,
