@@ -14,7 +14,7 @@ from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.model.vae import VAE
 from tfp_vae.training import fit
 from tfp_vae.training.history import Epoch, History
-from tfp_vae.training.remarks import few_units, idle_units, overfitting, remarks
+from tfp_vae.training.remarks import few_units, idle_units, overfitting, prior_variance, remarks
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,15 @@ def test_units_in_full_use_may_be_too_few(rng: np.random.Generator) -> None:
     assert "`latent_dim=3`" in few_units(full, 3)
     assert not few_units(full, 2)
     assert not few_units(full * [1.0, 0.5], 6)
+
+
+def test_units_are_measured_in_deviations_of_the_prior() -> None:
+    vae = make()
+    assert prior_variance(vae) == 1
+    mixture = tv.priors.NormalMixture(2, components=2)
+    mixture.learned[1].assign([[-3.0, -6.0], [3.0, 6.0]])  # the locs of two components with scales of 1
+    found = prior_variance(tv.VAE(vae.encoder, vae.decoder, mixture))
+    np.testing.assert_allclose(found, [10, 37], rtol=0.1)
 
 
 def test_fit_reports_a_model_that_ignores_z(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,8 +6,10 @@ import math
 
 import numpy as np
 
+from tfp_vae.core.seeds import seed_for_evaluation
 from tfp_vae.data.dataset import Dataset
 from tfp_vae.model.latent import active_dimensions
+from tfp_vae.model.priors import StandardNormal
 from tfp_vae.model.vae import VAE
 from tfp_vae.training.history import Epoch, History
 
@@ -22,6 +24,9 @@ training has gained."""
 
 FEWEST_EPOCHS = 5
 """Fewer epochs do not show whether a model overfits."""
+
+PRIOR_SAMPLES = 1_000
+"""Samples that estimate the variance of a prior."""
 
 FULL_VARIANCE = 0.5
 """A unit whose E_q[z|x] varies this much over examples says more about x than its noise hides."""
@@ -52,7 +57,7 @@ def remarks(vae: VAE, data: Dataset, history: History, *, best: bool) -> tuple[s
         active = active_dimensions(means)
         found.append(idle_units(int(active.sum()), active.size))
         if x.ndim == 2:
-            found.append(few_units(means, x.shape[1]))
+            found.append(few_units(means / np.sqrt(prior_variance(model)), x.shape[1]))
     return tuple(remark for remark in found if remark)
 
 
@@ -101,6 +106,18 @@ def idle_units(active: int, total: int) -> str:
     return ""
 
 
+def prior_variance(vae: VAE) -> np.ndarray:
+    """Return the variance of each latent unit under the prior, [D] or a scalar. Samples estimate it for learned priors.
+
+    Args:
+      vae: the model, with a context if it is conditional.
+    """
+    if isinstance(vae.prior, StandardNormal):
+        return np.ones([])
+    z = np.asarray(vae.prior().sample(PRIOR_SAMPLES, seed=seed_for_evaluation(0)))
+    return np.asarray(z.reshape(-1, z.shape[-1]).var(axis=0))
+
+
 def few_units(means: np.ndarray, columns: int) -> str:
     """Return that vectors may need more latent units, or an empty text.
 
@@ -108,7 +125,7 @@ def few_units(means: np.ndarray, columns: int) -> str:
     is most of each unit, more units may find more to explain.
 
     Args:
-      means: E_q[z|x] of N examples, [N, D].
+      means: E_q[z|x] of N examples, [N, D], over the deviations of the prior.
       columns: the number of values of an example.
     """
     units = means.shape[1]
