@@ -5,6 +5,7 @@ python -m sphinx -W docs site
 
 from __future__ import annotations
 
+import os
 import re
 import textwrap
 from importlib.metadata import version as installed_version
@@ -40,7 +41,8 @@ napoleon_use_ivar = True
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
-nb_execution_mode = "off"  # the tests execute the notebooks
+nb_execution_mode = "force" if "EXECUTE_NOTEBOOKS" in os.environ else "off"  # the tests execute them, too
+nb_execution_timeout = 600
 
 suppress_warnings = ["ref.python"]  # `VAE` is the model, and the estimator of `tv.interop.sklearn`
 

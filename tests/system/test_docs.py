@@ -33,7 +33,12 @@ from tfp_vae.runs import recipe
 from tfp_vae.runs.anomalies import MOST_REFERENCE
 from tfp_vae.runs.results import MOST_CLASS_SAMPLES, MOST_CLASSIFIED
 
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "models").glob("*.md")),
+]
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 

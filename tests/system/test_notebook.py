@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
@@ -57,3 +58,50 @@ def test_estimator_classifies_searches_and_finds_spoiled_cells(tmp_path: Path) -
     ours, means = map(float, re.search(r"VAE ([\d.]+), column means ([\d.]+)", text).groups())
     assert ours < 0.95 * means
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
+
+
+def printed(outputs: list[NotebookNode]) -> str:
+    """Return the text that the cells of a notebook printed."""
+    return "\n".join(str(output.get("text", "")) for output in outputs)
+
+
+def pictures(outputs: list[NotebookNode]) -> int:
+    """Return the number of pictures that a notebook shows."""
+    return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # those of the Jupyter packages
+def test_tour_estimates_agree_with_closed_forms(tmp_path: Path) -> None:
+    outputs = run("tour", tmp_path)
+    text = printed(outputs)
+    deviations = [float(found) for found in re.findall(r"standard deviation ([\d.]+)", text)]
+    np.testing.assert_allclose(np.divide(deviations[:-1], deviations[1:]), np.sqrt(10), rtol=0.7)  # of 20 values
+    assert float(re.search(r"largest difference in standard errors: ([\d.]+)", text)[1]) < 4  # of 16
+    assert "Choose `objective=monte-carlo-elbo`" in text
+    assert pictures(outputs) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # those of the Jupyter packages
+def test_evaluation_rises_with_samples_and_refinement_lowers_the_bias(tmp_path: Path) -> None:
+    outputs = run("evaluating", tmp_path)
+    text = printed(outputs)
+    values = [float(found) for found in re.findall(r"K = +\d+: (-[\d.]+) nats", text)]
+    assert values == sorted(values)
+    plain, refined = map(float, re.search(r"largest bias: ([\d.]+) nats, refined ([\d.]+)", text).groups())
+    assert refined < plain
+    assert re.search(r"[1-4] of 4 units are active", text)
+    assert pictures(outputs) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # those of the Jupyter packages
+def test_own_prior_is_a_density_and_trains(tmp_path: Path) -> None:
+    outputs = run("own_family", tmp_path)
+    text = printed(outputs)
+    mass, radius = map(float, re.search(r"mass ([\d.]+), mean radius of samples ([\d.]+)", text).groups())
+    assert mass == pytest.approx(1, abs=1e-3)
+    assert radius == pytest.approx(3.06, abs=0.05)  # of a Rice distribution with nu = 3 and sigma = 0.6
+    assert "Did you mean `radius`?" in text
+    assert pictures(outputs) == 1

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from pathlib import Path
 from types import ModuleType
+
+import pytest
 
 import tfp_vae
 from tests.helpers.documents import ROOT
@@ -43,9 +46,39 @@ def test_the_reference_has_every_public_package() -> None:
 
 def test_every_page_is_in_the_menu() -> None:
     menu = re.findall(r"^[\w/-]+$", (DOCS / "index.md").read_text(), re.MULTILINE)
-    pages = [*DOCS.glob("*.md"), *DOCS.glob("notebooks/*.ipynb"), *DOCS.glob("api/*.md")]
+    pages = [*DOCS.glob("*.md"), *DOCS.glob("models/*.md"), *DOCS.glob("notebooks/*.ipynb"), *DOCS.glob("api/*.md")]
     assert sorted(menu) == sorted(
         page.relative_to(DOCS).with_suffix("").as_posix()
         for page in pages
         if page.stem != "index" or page.parent != DOCS
     )
+
+
+HEADINGS = [
+    "Generative process",
+    "Graphical model",
+    "Symbols",
+    "Cost",
+    "Valid if",
+    "Limits",
+    "Picture",
+    "References",
+]
+"""The form of a page on a family of models."""
+
+FAMILIES = sorted((DOCS / "models").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", FAMILIES, ids=lambda path: path.stem)
+def test_every_family_has_the_same_form(page: Path) -> None:
+    text = page.read_text()
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
+    assert f"(../images/model-{page.stem}.svg)" in text
+    assert "| symbol | meaning | name in code |" in text
+
+
+def test_graphical_models_are_what_their_script_draws() -> None:
+    make_diagrams = loaded("make_diagrams")
+    assert {page.stem for page in FAMILIES} == make_diagrams.DIAGRAMS.keys()
+    for name, diagram in make_diagrams.DIAGRAMS.items():
+        assert (DOCS / "images" / f"model-{name}.svg").read_text() == make_diagrams.svg(diagram)
