@@ -31,7 +31,6 @@ from tfp_vae.evaluation.importance import (
     estimate,
     rows_at_once,
 )
-from tfp_vae.model.posteriors import POSTERIORS
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 
@@ -113,7 +112,7 @@ def assert_same(found: Estimates, expected: Estimates) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("posterior", list(POSTERIORS))
+@pytest.mark.parametrize("posterior", builders.EXPLICIT_POSTERIORS)
 def test_estimate_of_any_posterior_does_not_depend_on_batch_and_chunk_sizes(posterior: str) -> None:
     vae, x = builders.model(posterior), builders.data("bernoulli", 7)
     settings = {"iw_samples": 110, "execution": "graph"}
@@ -156,7 +155,7 @@ def test_estimate_does_not_depend_on_the_number_of_cores(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("posterior", list(POSTERIORS))
+@pytest.mark.parametrize("posterior", builders.EXPLICIT_POSTERIORS)
 def test_a_collapsed_posterior_has_no_active_units(posterior: str) -> None:
     """The mean of a flow is estimated from samples. Their spread must not count as a spread of means over x."""
     vae = builders.model(posterior, latent_dim=6)

@@ -25,6 +25,7 @@ SMALL = {
     "autoregressive-flow": "autoregressive-flow:hidden=8",
     "autoregressive": "autoregressive:hidden=8",
     "bottom-up": "bottom-up:hidden=8",
+    "implicit": "implicit:hidden=8,context=3,noise=4",
     "semi-implicit": "semi-implicit:hidden=8,context=3,noise=2,components=5",
     "top-down": "top-down:hidden=8",
     "hierarchical": "hierarchical:hidden=8",
@@ -45,7 +46,10 @@ LAYERED_POSTERIORS = [name for name, family in POSTERIORS.items() if family.capa
 """The posteriors over a z in layers."""
 
 APPROXIMATE_POSTERIORS = [name for name, family in POSTERIORS.items() if family.capabilities.approximate]
-"""The posteriors whose density is known for their own samples only."""
+"""The posteriors whose density is known for their own samples only, or not at all."""
+
+EXPLICIT_POSTERIORS = [name for name, family in POSTERIORS.items() if not family.capabilities.implicit]
+"""The posteriors with a density."""
 
 SPECIAL_POSTERIORS = CODE_POSTERIORS + LAYERED_POSTERIORS + APPROXIMATE_POSTERIORS
 
@@ -70,7 +74,7 @@ CONTINUOUS_PRIORS = REAL_PRIORS + LAYERED_PRIORS
 NEED_TWO = ["real-nvp", *LAYERED_POSTERIORS, *LAYERED_PRIORS]
 """The members that need at least two latent dimensions."""
 
-REAL_OBJECTIVES = [name for name in OBJECTIVES if name not in ("disarm", "gumbel-softmax")]
+REAL_OBJECTIVES = [name for name in OBJECTIVES if name not in ("disarm", "gumbel-softmax", "adversarial")]
 """The objectives for real vectors."""
 
 OF_DIAGONALS = ("elbo", "total-correlation")

@@ -34,7 +34,7 @@ from tfp_vae.evaluation.diagnostics import (
 from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks, in_batches
 from tfp_vae.evaluation.marginal import class_log_probs, sum_over_classes
 from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Refinement
-from tfp_vae.evaluation.proposals.base import Joint, Proposal
+from tfp_vae.evaluation.proposals.base import Joint, Proposal, require_density
 from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.latent import Latent, active_dimensions
 from tfp_vae.model.posteriors import MEAN_SAMPLES
@@ -346,6 +346,7 @@ class Estimator:
             chunk_size = max(1, min(DECODED_VALUES, free) // values_per_sample)
         self._batch_size, self._vae = batch_size, vae
         refinement = REFINEMENTS.resolve(refine)
+        require_density(vae)
         refinement.check(vae)
         self._refinement, execution = refinement, choose(vae, execution)
         sampler = functools.partial(_Sampler, vae, chunk_size=chunk_size, execution=execution)

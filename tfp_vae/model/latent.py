@@ -14,10 +14,16 @@ import pydantic
 
 from tfp_vae.core.registry import record
 
-__all__ = ["ACTIVE_VARIANCE", "Capabilities", "Latent", "active_dimensions"]
+__all__ = ["ACTIVE_VARIANCE", "NO_DENSITY", "Capabilities", "Latent", "active_dimensions"]
 
 ACTIVE_VARIANCE = 0.01
 """A dimension of z is active if the variance of its posterior means over the examples exceeds this."""
+
+NO_DENSITY = (
+    "An implicit posterior has samples but no density, so importance weights and bounds from its density do not exist. "
+    "Train with `objective=adversarial`, and estimate log p(x) with `tv.evaluation.annealed_log_likelihood`, which "
+    "does not use the posterior."
+)
 
 
 def active_dimensions(means: np.ndarray, own_variance: np.ndarray | float = 0.0) -> np.ndarray:
@@ -139,6 +145,7 @@ class Capabilities(NamedTuple):
       samples of each component, but not through the choice of a component.
     approximate: its density is that of a random approximation, which each call of `sample` draws anew. It is valid for
       the samples of this call only.
+    implicit: it has samples but no density at all, and a discriminator.
     """
 
     normal: bool = False
@@ -150,6 +157,7 @@ class Capabilities(NamedTuple):
     layers: bool = False
     mixture: bool = False
     approximate: bool = False
+    implicit: bool = False
 
     @property
     def exact_mean(self) -> bool:

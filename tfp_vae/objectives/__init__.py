@@ -9,6 +9,7 @@ To add an objective, mark a subclass of `Objective` with `core.registry.record` 
 from __future__ import annotations
 
 from tfp_vae.core.registry import Table
+from tfp_vae.objectives.adversarial import Adversarial
 from tfp_vae.objectives.bound import Bound, Objective
 from tfp_vae.objectives.elbo import ELBO, ELBOEstimator, MonteCarloELBO, elbo_for
 from tfp_vae.objectives.importance import IWAE, MIWAE, Renyi
@@ -27,6 +28,7 @@ __all__ = [
     "OBJECTIVES",
     "RLOO",
     "VIMCO",
+    "Adversarial",
     "Bound",
     "DReG",
     "DisARM",
@@ -57,6 +59,7 @@ OBJECTIVES: Table[Objective] = Table(
         "renyi": Renyi,
         "miwae": MIWAE,
         "total-correlation": TotalCorrelation,
+        "adversarial": Adversarial,
         "rloo": RLOO,
         "vimco": VIMCO,
         "disarm": DisARM,

@@ -18,6 +18,7 @@ from tfp_vae.core.lazy import tf, tfd
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.types import Array, Distribution, Seed, Tensor
+from tfp_vae.model.latent import NO_DENSITY
 from tfp_vae.objectives.rate import NO_CLOSED_FORM, has_closed_form_rate
 
 if TYPE_CHECKING:
@@ -131,6 +132,9 @@ class Objective(abc.ABC):
 
     samples_components: ClassVar[bool] = False
     """Whether it samples every component of a mixture, so it needs no gradient of the choice of one."""
+
+    takes_implicit: ClassVar[bool] = False
+    """Whether it trains posteriors without a density, and only those."""
 
     needs_dimensions: ClassVar[bool] = False
     """Whether q(z|x) must be a product of Normals of one dimension each."""
@@ -274,6 +278,8 @@ class Objective(abc.ABC):
     def _check_model(self, vae: VAE) -> None:
         """Raise UsageError if the model lacks a capability that can be checked before z is drawn."""
         posterior = vae.encoder.posterior
+        if posterior.capabilities.implicit:
+            raise UsageError(NO_DENSITY)
         self.check_codes(posterior.capabilities, name=type(self).__name__, found=type(posterior).__name__)
         if self.needs_closed_form_rate and not has_closed_form_rate(posterior, vae.prior):
             raise UsageError(NO_CLOSED_FORM)

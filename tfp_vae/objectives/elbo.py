@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords, record
 from tfp_vae.core.types import Array, Seed, Tensor
+from tfp_vae.objectives.adversarial import Adversarial
 from tfp_vae.objectives.bound import Bound, Objective, SampleCount
 from tfp_vae.objectives.rate import CostFunction, RateCost, has_closed_form_rate, unweighted_cost
 
@@ -125,8 +126,10 @@ class MonteCarloELBO(ELBOEstimator):
 
 
 @check_keywords
-def elbo_for(vae: VAE) -> ELBO | MonteCarloELBO:
+def elbo_for(vae: VAE) -> Objective:
     """Return the objective that measures a model's ELBO, with the closed-form rate if the model has one.
+
+    For a posterior without a density it is `Adversarial`, which estimates the ELBO.
 
     It uses one sample per example. The mean over a data set has little noise, but a single example's value has much.
 
@@ -134,4 +137,6 @@ def elbo_for(vae: VAE) -> ELBO | MonteCarloELBO:
     elbo = tv.objectives.elbo_for(vae).bound(vae, x, seed=(0, 5)).value  # [16], nats
     ```
     """
+    if vae.encoder.posterior.capabilities.implicit:
+        return Adversarial()
     return ELBO() if has_closed_form_rate(vae.encoder.posterior, vae.prior) else MonteCarloELBO()

@@ -162,6 +162,11 @@ SEVERAL_DIMENSIONS = Need(
     "this run has only 1 latent dimension, but 2 are needed.",
 )
 
+DENSITY = Need(
+    "a posterior with a density",
+    lambda run_data: not run_data.vae.encoder.posterior.capabilities.implicit,
+    "the posterior of this run has no density, so importance weights do not exist. Plot `posterior-prior` to see it.",
+)
 CONTINUOUS = Need(
     "a continuous z",
     lambda run_data: not run_data.space.discrete,
@@ -315,6 +320,7 @@ PICTURES = {
             reading="Boxes are classes.",
             detail="importance-weighted log p(x), K = 100, of up to 1,000 test examples, also by class",
             alt="A histogram of log p(x) above a box for each class",
+            needs=(DENSITY,),
         ),
         Picture(
             name="extremes",
@@ -323,7 +329,7 @@ PICTURES = {
             detail="the ten least and the ten most likely of them, each with its log p(x), and its file or its row in "
             "the source",
             alt="Two rows of examples with their log p(x), the least likely above the most likely",
-            needs=(SEVERAL_EXAMPLES,),
+            needs=(SEVERAL_EXAMPLES, DENSITY),
         ),
         Picture(
             name="gaps",
@@ -332,7 +338,7 @@ PICTURES = {
             detail="the approximation gap and the amortization gap of up to 100 test examples, refined by `local`, "
             "K = 100: the mean of each with its standard error, and one point for each example",
             alt=GAPS_ALT,
-            needs=(CONTINUOUS,),
+            needs=(CONTINUOUS, DENSITY),
             on_request=True,
         ),
         Picture(

@@ -1307,6 +1307,11 @@ def check_objective(posterior: type[Posterior], name: str, objective: str) -> No
     """
     has, wanted = posterior.capabilities, OBJECTIVES[objective]
     wanted.check_codes(has, name=f"`objective={objective}`", found=f"`posterior={name}`")
+    if has.implicit != wanted.takes_implicit:
+        raise UsageError(
+            f"`posterior={name}` and `objective={objective}` do not fit. A posterior without a density needs "
+            "`objective=adversarial`, and this objective needs `posterior=implicit`."
+        )
     if has.mixture and not wanted.trains(has):
         raise UsageError(NO_COMPONENTS.format(f"`objective={objective}`", f"`posterior={name}`"))
     if has.codes and not wanted.trains(has):

@@ -14,7 +14,7 @@ from tests.helpers.densities import stir
 from tfp_vae.core.registry import record
 from tfp_vae.core.types import Array, Distribution
 from tfp_vae.model.latent import Capabilities, Latent
-from tfp_vae.model.posteriors import POSTERIORS, CodePosterior, NormalMixture, SemiImplicit
+from tfp_vae.model.posteriors import CodePosterior, NormalMixture, SemiImplicit
 from tfp_vae.model.posteriors.base import NormalNoisePosterior, Posterior
 
 SEEDS = np.array([[0, 1], [2, 3], [4, 5]], np.int32)
@@ -43,7 +43,9 @@ def test_a_new_posterior_needs_two_members() -> None:
     np.testing.assert_array_equal(family.mean(tf.ones([3, 2]), seed=(0, 0)), np.ones([3, 2]))
 
 
-@pytest.mark.parametrize("family", [Uniform(2), *(builders.posterior(name, 2) for name in POSTERIORS)], ids=str)
+@pytest.mark.parametrize(
+    "family", [Uniform(2), *(builders.posterior(name, 2) for name in builders.EXPLICIT_POSTERIORS)], ids=str
+)
 def test_samples_of_an_example_do_not_depend_on_its_batch(family: Posterior, rng: np.random.Generator) -> None:
     params = tf.constant(rng.normal(size=(3, family.params_size)), tf.float32)
     z, log_q = family.draw_each(params, 4, SEEDS)
@@ -63,7 +65,7 @@ def test_densities_of_the_samples_agree_with_the_family(name: str, rng: np.rando
     np.testing.assert_allclose(log_q, family(params).log_prob(tf.identity(z)), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", list(POSTERIORS))
+@pytest.mark.parametrize("name", builders.EXPLICIT_POSTERIORS)
 def test_sampling_all_examples_at_once_equals_sampling_one_at_a_time(name: str, rng: np.random.Generator) -> None:
     family = builders.posterior(name, 3)
     assert isinstance(family, NormalNoisePosterior | CodePosterior | NormalMixture | SemiImplicit)

@@ -25,6 +25,7 @@ from tfp_vae.core.types import Array, Seed
 from tfp_vae.evaluation.effort.blocks import NO_BLOCKS, Blocks
 from tfp_vae.evaluation.importance import Estimates, Estimator, Progress
 from tfp_vae.evaluation.proposals import REFINEMENTS
+from tfp_vae.evaluation.proposals.base import require_density
 from tfp_vae.model.vae import VAE
 
 __all__ = ["AS_NEEDED", "RUNGS", "Effort", "Rung", "Settled", "Stages", "check_accuracy", "samples_for", "settle"]
@@ -257,6 +258,7 @@ def rungs_for(vae: VAE, rungs: Sequence[Rung]) -> list[Rung]:
 def problem_with(vae: VAE, rung: Rung) -> UsageError | None:
     """Return the reason why a model does not support the refinement of a rung, or None."""
     try:
+        require_density(vae)
         REFINEMENTS.resolve(rung.refine).check(vae)
     except UsageError as error:
         return error

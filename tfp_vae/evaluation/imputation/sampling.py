@@ -23,6 +23,7 @@ from tfp_vae.core.types import Array, Distribution, Seed, Tensor
 from tfp_vae.evaluation.importance import FITTING, TILE, Progress, fit_proposal, slices, tiles_per_call
 from tfp_vae.evaluation.imputation.expectations import require_columns
 from tfp_vae.evaluation.proposals import REFINEMENTS, EncoderPosterior, Joint, Proposal, Refinement
+from tfp_vae.evaluation.proposals.base import require_density
 from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.vae import VAE
 
@@ -139,6 +140,7 @@ class Sampler(Generic[State]):
         check_counts(iw_samples=iw_samples, batch_size=batch_size)
         self._vae, self._study, self._iw_samples, self._dtype = vae, study, iw_samples, vae.dtype.as_numpy_dtype
         self._refinement = REFINEMENTS.resolve(refine)
+        require_density(vae)
         self._refinement.check(vae)
         self._pad, self._batch_size = pad, batch_size or default_batch_size(vae)
         execution = choose(vae, execution)

@@ -18,15 +18,17 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias, final
 import numpy as np
 
 from tfp_vae.core.batch import Batch
+from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.noise import ThreefryGenerator
 from tfp_vae.core.registry import check_keywords, record
 from tfp_vae.core.types import Array, DType, Seed, Tensor
+from tfp_vae.model.latent import NO_DENSITY
 
 if TYPE_CHECKING:
     from tfp_vae.model.vae import VAE
 
-__all__ = ["EncoderPosterior", "Joint", "Proposal", "Refinement", "even_uniform", "in_chunks"]
+__all__ = ["EncoderPosterior", "Joint", "Proposal", "Refinement", "even_uniform", "in_chunks", "require_density"]
 
 Proposal: TypeAlias = "tuple[Tensor, ...]"
 """A fitted proposal: tensors whose first axis is the batch."""
@@ -57,6 +59,12 @@ def in_chunks(function: Callable[[Tensor], tuple[Tensor, Tensor]], z: Tensor, ch
         )
     )
     return first, second
+
+
+def require_density(vae: VAE) -> None:
+    """Raise UsageError if the posterior of a model has no density, so importance weights are not defined."""
+    if vae.encoder.posterior.capabilities.implicit:
+        raise UsageError(NO_DENSITY)
 
 
 def even_uniform(n: int, seeds: Tensor, dtype: DType) -> Tensor:

@@ -13,7 +13,7 @@ from tfp_vae.core.registry import Table
 from tfp_vae.model.posteriors.base import NormalNoisePosterior, Posterior
 from tfp_vae.model.posteriors.codes import Bernoulli, Categorical, CodePosterior
 from tfp_vae.model.posteriors.flows import MEAN_SAMPLES, InverseAutoregressiveFlow, RealNVP
-from tfp_vae.model.posteriors.implicit import SemiImplicit
+from tfp_vae.model.posteriors.implicit import Implicit, SemiImplicit
 from tfp_vae.model.posteriors.layered import BottomUp, LayeredPosterior, TopDown
 from tfp_vae.model.posteriors.mixtures import NormalMixture
 from tfp_vae.model.posteriors.normal import DiagonalNormal, FullCovarianceNormal, HouseholderFlow
@@ -28,6 +28,7 @@ __all__ = [
     "DiagonalNormal",
     "FullCovarianceNormal",
     "HouseholderFlow",
+    "Implicit",
     "InverseAutoregressiveFlow",
     "LayeredPosterior",
     "NormalMixture",
@@ -48,6 +49,7 @@ POSTERIORS: Table[Posterior] = Table(
         "real-nvp": RealNVP,
         "normal-mixture": NormalMixture,
         "semi-implicit": SemiImplicit,
+        "implicit": Implicit,
         "bernoulli": Bernoulli,
         "categorical": Categorical,
         "bottom-up": BottomUp,

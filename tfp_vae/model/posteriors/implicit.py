@@ -1,4 +1,4 @@
-"""Posteriors with a network of noise, whose density is an approximation from draws of the noise."""
+"""Posteriors with a network of noise: the density is an approximation from draws of the noise, or there is none."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import pydantic
 
 from tfp_vae.core.lazy import tf, tfp
 from tfp_vae.core.registry import Width, Widths, record
+from tfp_vae.core.seeds import Purpose, integer
 from tfp_vae.core.types import Array, Distribution, FloatType, Seed, Tensor
 from tfp_vae.model.latent import Capabilities
-from tfp_vae.model.networks import Network, apply_to_last_axis
+from tfp_vae.model.networks import Network, apply_to_last_axis, mlp
 from tfp_vae.model.posteriors.base import SCALE_FLOOR, Posterior, draw_at_once
 from tfp_vae.model.posteriors.flows import MEAN_SAMPLES
 from tfp_vae.model.posteriors.layered import networks_between
 
-__all__ = ["SemiImplicit"]
+__all__ = ["Implicit", "SemiImplicit"]
 
 
 @final
@@ -86,9 +87,8 @@ class SemiImplicit(Posterior):
         loc, s, h = tf.split(params, [self.latent_dim, self.latent_dim, self.context], axis=-1)
 
         def conditional(noise: Tensor) -> Statistics:
-            tiled = tf.broadcast_to(h, tf.concat([tf.shape(noise)[:-1], tf.shape(h)[-1:]], axis=0))
             (network,) = self.learned
-            m, t = tf.split(apply_to_last_axis(network, tf.concat([tiled, noise], axis=-1)), 2, axis=-1)
+            m, t = tf.split(apply_to_last_axis(network, beside(h, noise)), 2, axis=-1)
             return Statistics(loc + m, SCALE_FLOOR + tf.nn.softplus(s + t))
 
         q: Distribution = semi_implicit.SemiImplicit(
@@ -112,3 +112,98 @@ class SemiImplicit(Posterior):
     def draw_each(self, params: Array, n: int, seeds: Array) -> tuple[Tensor, Tensor]:
         """Return the same samples and densities as `Posterior.draw_each`, for all examples at once."""
         return draw_at_once(self, params, n, seeds)
+
+
+@final
+@record
+class Implicit(Posterior):
+    """A sampler z = loc + g(h, e) with e ~ N(0, I), whose density is not known.
+
+    The encoder returns loc and a context h, and a network g maps h and the noise e to z. q(z|x) can have any shape. A
+    second network, the discriminator, tells samples of q(z|x) from those of a Normal with the same moments. Its logit
+    estimates the logarithm of the ratio of the two densities, from which `objectives.Adversarial` estimates the ELBO.
+
+    Both networks belong to this value, so a checkpoint has their weights and the state of their optimizer.
+
+    There is no density, so only `Adversarial` trains it, and importance-weighted figures are refused. Estimate log p(x)
+    with `evaluation.annealed_log_likelihood`.
+
+    ```python
+    posterior = tv.posteriors.Implicit(latent_dim=2, hidden=(8,), context=4)
+    q = posterior(np.zeros([16, posterior.params_size], np.float32))
+    q.sample(5, seed=(0, 0))  # [5, 16, 2]
+    ```
+
+    Args:
+      latent_dim: D, the dimension of z.
+      seed: seed of the initial weights.
+      dtype: type of the weights and of z.
+      noise: number of elements of e.
+      hidden: widths of the hidden layers of both networks.
+      context: number of values that the encoder passes to the networks, in addition to loc.
+
+    Returns (when called on params [B, D + context]):
+      `model.distributions.sampler.Sampler`, batch [B], event [D].
+
+    References:
+      Mescheder, Nowozin and Geiger (2017), Adversarial variational Bayes.
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(reparameterized=True, approximate=True, implicit=True)
+    latent_dim: pydantic.PositiveInt
+    seed: int = 0
+    dtype: FloatType = field(default="float32", repr=False)
+    noise: Width = field(default=16, kw_only=True)
+    hidden: Widths = field(default=(128, 128), kw_only=True)
+    context: Width = field(default=32, kw_only=True)
+
+    @property
+    def params_size(self) -> int:
+        """D + context."""
+        return self.latent_dim + self.context
+
+    @functools.cached_property
+    def learned(self) -> tuple[Network, Network]:
+        """The network of the sampler, and the discriminator."""
+        inputs, outputs = (self.context + self.noise, self.params_size + self.latent_dim), (self.latent_dim, 1)
+        sizes = zip(inputs, outputs, (5, 6), strict=True)
+        sampler, discriminator = (
+            mlp(
+                (size,),
+                target,
+                seed=integer(self.seed, Purpose.INITIALIZATION, i),
+                dtype=self.dtype,
+                hidden=self.hidden,
+            )
+            for size, target, i in sizes
+        )
+        return sampler, discriminator
+
+    def __call__(self, params: Array) -> Distribution:
+        """Return q(z|x), batch [B], event [D], from params [B, D + context]."""
+        from tfp_vae.model.distributions.sampler import Sampler
+
+        loc, h = tf.split(params, [self.latent_dim, self.context], axis=-1)
+        sampler, discriminator = self.learned
+        seen = tf.stop_gradient(params)  # q(z|x) depends on x through them alone
+
+        q: Distribution = Sampler(
+            lambda noise: loc + apply_to_last_axis(sampler, beside(h, noise)),
+            lambda z: tf.squeeze(apply_to_last_axis(discriminator, beside(seen, z)), axis=-1),
+            self.noise,
+            loc.shape[:-1],
+            tf.shape(loc)[:-1],
+            self.latent_dim,
+            loc.dtype,
+        )
+        return q
+
+    def mean(self, params: Array, *, seed: Seed) -> Tensor:
+        """Return E_q[z|x], [B, D], as the average of 64 samples."""
+        return tf.reduce_mean(self(params).sample(MEAN_SAMPLES, seed=seed), axis=0)
+
+
+def beside(context: Tensor, values: Tensor) -> Tensor:
+    """Return a context [*batch, C] joined to values [n, *batch, E], [n, *batch, C + E]."""
+    tiled = tf.broadcast_to(context, tf.concat([tf.shape(values)[:-1], tf.shape(context)[-1:]], axis=0))
+    return tf.concat([tiled, values], axis=-1)
