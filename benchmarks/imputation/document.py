@@ -65,7 +65,10 @@ def published_table(rows: Sequence[Row]) -> str:
 
 
 def error_table(rows: Sequence[Row]) -> str:
-    """Return the errors of each method over the masks of each table and mechanism, the smallest in bold."""
+    """Return the errors of each method over the masks of each table and mechanism.
+
+    The smallest over the masks of all methods is bold.
+    """
     methods = columns_of(rows)
     head = ["table", "hidden", "masks", *methods, "below the best other"]
     lines = []
@@ -75,10 +78,11 @@ def error_table(rows: Sequence[Row]) -> str:
             if not errors:
                 continue
             means = {method: Estimate.of(errors.get(method, {}).values()) for method in methods}
-            best = min((found.mean for found in means.values() if not math.isnan(found.mean)), default=math.nan)
-            masks = len(set().union(*errors.values()))
+            masks, shared = len(set().union(*errors.values())), set.intersection(*map(set, errors.values()))
+            on_shared = {method: sum(by_mask[mask] for mask in shared) for method, by_mask in errors.items()}
+            best = min(on_shared, key=on_shared.__getitem__) if shared else None
             cells = [
-                (f"**{found.text()}**" if found.mean == best else found.text())
+                (f"**{found.text()}**" if method == best else found.text())
                 + fewer_masks(len(errors.get(method, {})), masks)
                 for method, found in means.items()
             ]

@@ -142,6 +142,16 @@ def test_cells_name_their_masks_if_another_method_has_more() -> None:
     assert errors == "| wine | self-masking | 2 | 1.100 ± 0.100 | **0.500** (1 mask) | 0.500 |"
 
 
+def test_smallest_error_is_that_over_the_masks_of_all_methods() -> None:
+    """Ours is smaller on the only mask that it was measured on, but not on that mask of the other method."""
+    found = [
+        Row(Key("wine", "self-masking", mask), "mean", Result(mse, None, 1.0)) for mask, mse in ((0, 0.01), (1, 9.0))
+    ]
+    found.append(Row(Key("wine", "self-masking", 0), OURS, Result(0.25, None, 1.0)))
+    (errors,) = (line for line in document.error_table(found).splitlines() if line.startswith("| wine"))
+    assert "| **1.550 ± 1.450** | 0.500 (1 mask) |" in errors
+
+
 def test_page_has_the_marks_once_and_only_the_text_between_them_is_replaced(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "benchmarks.md").read_text()
     assert text.count(document.BEGIN) == text.count(document.END) == 1
