@@ -223,3 +223,11 @@ def test_run_in_a_folder_that_is_not_utf_8_is_found_and_reported(copied: Run) ->
     assert result.exit_code == 0, result.output
     assert b"caf\xe9/report.html" in result.stdout_bytes
     assert (folder / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [("tfp-vae op", "plain,open"), ("tfp-vae report --no", "plain,--no-plots")]
+)
+def test_shells_complete_commands_and_options(words: str, expected: str) -> None:
+    asked = {"_TFP_VAE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    assert expected in CliRunner().invoke(main, [], prog_name="tfp-vae", env=asked).output
