@@ -143,7 +143,7 @@ def test_cells_name_their_masks_if_another_method_has_more() -> None:
 
 
 def test_smallest_error_is_that_over_the_masks_of_all_methods() -> None:
-    """Ours is smaller on the only mask that it was measured on, but not on that mask of the other method."""
+    """Ours lies below the average of the other method, but above its error for the only mask of both."""
     found = [
         Row(Key("wine", "self-masking", mask), "mean", Result(mse, None, 1.0)) for mask, mse in ((0, 0.01), (1, 9.0))
     ]
