@@ -9,6 +9,7 @@ import pydantic
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf, tfd
+from tfp_vae.core.noise import standard_normal
 from tfp_vae.core.registry import record
 from tfp_vae.core.seeds import fold
 from tfp_vae.core.types import Array, Seed, Tensor
@@ -71,7 +72,7 @@ class Adversarial(Objective):
         slope = tf.stop_gradient(tape.gradient(gain, fixed))
         log_ratio = tf.stop_gradient(gain - log_px)
         distortion, rate = -tf.reduce_mean(log_px, axis=0), -tf.reduce_mean(log_ratio, axis=0)
-        noise = tf.random.stateless_normal(tf.shape(z), fold(seed, 2), dtype=z.dtype)
+        noise = standard_normal([self.mc_samples, tf.shape(z)[1], z.shape[-1]], fold(seed, 2), z.dtype)
         verdicts = tf.math.log_sigmoid(logits) + tf.math.log_sigmoid(-q.discriminator(noise))
         learned = log_pz + verdicts + tf.reduce_sum(slope * z, axis=-1)
         return Bound(-distortion - rate + no_value(tf.reduce_mean(learned, axis=0)), distortion, rate)
