@@ -8,7 +8,9 @@ import pytest
 from tests.helpers.pages import picture_in
 from tfp_vae.evaluation.latent_space import decode
 from tfp_vae.reports import RunData, explore
+from tfp_vae.reports.explorer import exploring
 from tfp_vae.reports.explorer.records import Explorer
+from tfp_vae.reports.page import extremes_of
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +80,12 @@ def test_vectors_are_decoded_to_series(vectors: RunData) -> None:
     assert explorer.classes == []
     assert explorer.points.labels is None
     assert {len(row) for row in explorer.map.sheet.series or []} == {5}
+
+
+def test_a_posterior_without_a_density_has_no_log_p(flat: RunData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exploring, "DENSITY", exploring.DENSITY._replace(is_met=lambda run_data: False))
+    explorer = explore(flat)
+    assert set(explorer.points.log_px) == {None}
+    assert explorer.split == "180 test examples, without log p(x)"
+    assert explorer.map is not None
+    assert extremes_of(explorer) == []

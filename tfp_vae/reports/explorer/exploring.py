@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfp_vae.core.registry import check_keywords
+from tfp_vae.data.dataset import Split
 from tfp_vae.plots.canvas import MOST_LETTERS, classes_of, color, shorten
 from tfp_vae.reports.explorer.charts import Chart, chart
 from tfp_vae.reports.explorer.records import Atlas, Class, Explorer, Points, Walked
 from tfp_vae.reports.explorer.sheets import Shower
+from tfp_vae.reports.pictures import DENSITY
+from tfp_vae.reports.run_data import MOST_SCORED
 from tfp_vae.reports.walks import walks
 from tfp_vae.runs.frames import spread_rows
 
@@ -40,8 +43,9 @@ def explore(run_data: RunData) -> Explorer:
     found.map.rows, found.map.columns  # the size of the grid
     ```
     """
-    examples, log_px = run_data.scores
-    size, means = math.prod(run_data.config.data.event_shape), shown_means(run_data)
+    examples, log_px = scored(run_data)
+    has_density = DENSITY.is_met(run_data)
+    size, means = math.prod(run_data.config.data.event_shape), shown_means(run_data, len(examples))
     found = None if run_data.space.discrete else chart(means, log_px, size)
     decoded = examples.x if found is None else run_data.decode(found.z)
     shower = Shower(run_data.config.data, examples.x, decoded)
@@ -57,7 +61,7 @@ def explore(run_data: RunData) -> Explorer:
     )
     return Explorer(
         about=run_data.description,
-        split=run_data.scoring,
+        split=run_data.scoring if has_density else f"{len(examples):,} {run_data.split} examples, without log p(x)",
         note=ONE_CONTEXT if run_data.vae.context_size else "",
         features=shower.features,
         classes=[Class(name=shorten(str(each), MOST_LETTERS), color=color(i)) for i, each in enumerate(named)],
@@ -67,10 +71,18 @@ def explore(run_data: RunData) -> Explorer:
     )
 
 
-def shown_means(run_data: RunData) -> np.ndarray:
-    """Return the posterior means of the examples that are scored, [N, D]."""
+def scored(run_data: RunData) -> tuple[Split, np.ndarray]:
+    """Return up to 1,000 test examples and log p(x) of each. It is NaN if the posterior has no density."""
+    if DENSITY.is_met(run_data):
+        return run_data.scores
+    examples = run_data.test[spread_rows(len(run_data.test), MOST_SCORED)]
+    return examples, np.full(len(examples), np.nan)
+
+
+def shown_means(run_data: RunData, count: int) -> np.ndarray:
+    """Return the posterior means of `count` evenly spread test examples, [N, D]."""
     means = run_data.embeddings.mean
-    shown: np.ndarray = means[spread_rows(len(means), len(run_data.scores[0]))]
+    shown: np.ndarray = means[spread_rows(len(means), count)]
     return shown
 
 
