@@ -82,8 +82,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     else:
         for name, choice in implied_choices(values).items():
             console.notice(f"--{name.replace('_', '-')} is {choice}, because {choices_reason(model)}.")
-        left_open = [name for name in OPEN if name not in expand_shortcuts(values)]
-        left_open += [name for name in OPEN_TRAINING if name not in values]
+        named = expand_shortcuts(values)
+        left_open = [name for name in (*OPEN, *OPEN_TRAINING) if name not in named]
         config, dataset = plan_run(request, model, training, left_open)
 
     with signals.collect("Interrupted: saving a checkpoint. Press Ctrl-C again to stop at once.") as answer:

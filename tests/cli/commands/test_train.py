@@ -63,6 +63,20 @@ class TestOptions:
                 assert option.default is None, name
                 assert str(option.help).endswith(f"[default: {setting.default}]"), name
 
+    def test_short_options_close_the_settings_that_they_are_short_for(
+        self, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        found: list[set[str]] = []
+
+        def stop(*settings: Any) -> None:
+            found.append(set(settings[-1]))
+            raise UsageError("stopped by the test.")
+
+        monkeypatch.setattr(train, "plan_run", stop)
+        call("train", code=2)
+        call("train", "--hidden", 8, "--mc-samples", 1, code=2)
+        assert found[0] - found[1] == {"encoder", "decoder", "objective"}
+
     def test_other_options_are_not_settings(self) -> None:
         assert OPTIONS.keys() - SETTINGS.keys() == {"config", "allow_code", "debug"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tfp_vae.evaluation import importance
 from tfp_vae.interop.sklearn import fitted as sklearn_fitted
 from tfp_vae.interop.sklearn.fitted import BATCH, Fitted, fit_rows, hold_out, pad
 from tfp_vae.interop.sklearn.rows import TableRows
+from tfp_vae.runs.recipe import OPEN
 
 SETTINGS = {"epochs": 2, "hidden": (4,), "latent_dim": 2, "execution": "graph", "early_stopping": 1}
 
@@ -93,6 +95,20 @@ def test_results_of_a_row_do_not_depend_on_how_many_rows_there_are(
 
 
 @pytest.mark.slow
+def test_settings_that_mean_several_others_close_them(rows: TableRows, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[set[str]] = []
+
+    def stop(raw: object, model: object, named: Mapping[str, object], open_training: Collection[str]) -> None:
+        found.append({*OPEN, *open_training} - named.keys())
+        raise UsageError("stopped by the test.")
+
+    monkeypatch.setattr(sklearn_fitted, "prepare_rows", stop)
+    for settings in ({}, {"hidden": (4,), "mc_samples": 1}):
+        with pytest.raises(UsageError, match="stopped"):
+            fit_rows(rows, settings, seed=0, validation_fraction=0.2)
+    assert found[0] - found[1] == {"encoder", "decoder", "objective"}
+
+
 def test_best_weights_are_in_use(fitted: Fitted) -> None:
     history = fitted.history
     assert history.snapshot is not None

@@ -38,7 +38,7 @@ from tfp_vae.model.compilation import compile_for
 from tfp_vae.model.likelihoods import Columns
 from tfp_vae.runs import run as runs
 from tfp_vae.runs.build import build_from_config, build_model
-from tfp_vae.runs.config import DataConfig, HandBuiltModel, ModelConfig, RunConfig, read_settings
+from tfp_vae.runs.config import DataConfig, HandBuiltModel, ModelConfig, RunConfig, expand_shortcuts, read_settings
 from tfp_vae.runs.folder.checkpoint import BEST, FINAL, shapes
 from tfp_vae.runs.load import LoadedRun
 from tfp_vae.runs.recipe import OPEN, OPEN_TRAINING, Recipe, logger, prepare_for, still_open, suitable_batch
@@ -293,19 +293,20 @@ def fit_rows(
     train, validation = hold_out(rows.x, split_seed, validation_fraction)
     if given.get("early_stopping") == AUTO:
         del given["early_stopping"]
-    open_training = {name for name in OPEN_TRAINING if name not in given}
+    named = expand_shortcuts(given)
+    open_training = {name for name in OPEN_TRAINING if name not in named}
     if "early_stopping" in settings and settings["early_stopping"] is None:
         open_training.discard("early_stopping")
     known = USUAL if start is None else dict(start.config.training)
     usual = {name: known[name] for name in USUAL if name in open_training}
-    if start is not None and "objective" in open_training and "mc_samples" not in given:
+    if start is not None and "objective" in open_training:
         usual["objective"] = start.config.training.objective
     _, model, training = read_settings({"batch_size": suitable_batch(len(train)), **usual, **given, "seed": seed})
     empty = Split(train.x[:0])
     reading = rows.reading if start is None else start.config.data.reading
     raw = Dataset("X", f"a share of {validation_fraction:g} at random", train, validation, empty, reading)
     if start is None:
-        data, recipe = prepare_rows(raw, model, given, still_open(open_training, training))
+        data, recipe = prepare_rows(raw, model, named, still_open(open_training, training))
         model, training = recipe.model, training.model_copy(update=dict(recipe.training))
     else:
         data, model = prepare_again(raw, start)
@@ -343,16 +344,15 @@ def hold_out(x: np.ndarray, seed: int, share: float) -> tuple[Split, Split]:
 
 
 def prepare_rows(
-    raw: Dataset, model: ModelConfig, given: Mapping[str, Any], open_training: Collection[str]
+    raw: Dataset, model: ModelConfig, named: Mapping[str, Any], open_training: Collection[str]
 ) -> tuple[Dataset, Recipe]:
     """Return scaled rows, and the settings that are chosen where they are open. The log names the choices."""
-    shortcuts = {"encoder", "decoder"} if "hidden" in given else set()
     recipe = choose_settings(
         raw.profile,
         model,
-        open_choices=[name for name in OPEN if name not in given.keys() | shortcuts],
+        open_choices=[name for name in OPEN if name not in named],
         open_training=open_training,
-        scaling=given.get("scaling"),
+        scaling=named.get("scaling"),
     )
     for note in recipe.notes:
         logger.info("%s", note.text)
