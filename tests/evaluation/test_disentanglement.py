@@ -64,6 +64,17 @@ def test_gap_of_a_noisy_code_is_its_information(rng: np.random.Generator) -> Non
     assert abs(disentangle(z, {"bit": bit}).mig - expected) < 0.03
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_measurement_with_one_frequent_extreme_value_has_information(sign: int, rng: np.random.Generator) -> None:
+    value = sign * np.where(rng.random(N) < 0.97, 0, 0.5 + rng.random(N))
+    assert disentangle(value[:, np.newaxis], {"v": value}).mig == pytest.approx(1)
+
+
+def test_a_collapsed_code_is_not_complete() -> None:
+    found = disentangle(np.zeros((40, 2)), {"a": np.arange(40) % 2})
+    assert (found.disentanglement, found.completeness) == (0, 0)
+
+
 def test_the_seed_decides(factors: dict[str, np.ndarray], rng: np.random.Generator) -> None:
     z = rng.normal(size=(200, 2))
     few = {name: values[:200] for name, values in factors.items()}

@@ -150,9 +150,10 @@ class _Factor(NamedTuple):
 
 
 def _bins(values: np.ndarray) -> np.ndarray:
-    """Return the bin of each value, from 0, of at most 20 bins with equal counts."""
-    edges = np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1])
-    return np.searchsorted(np.unique(edges), values, side="right")
+    """Return the bin of each value, from 0, of at most 20 bins with equal counts. Values that vary have two or more."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
+    side = "left" if edges[0] == values.min() else "right"  # so that a frequent smallest value has a bin of its own
+    return np.searchsorted(edges, values, side=side)
 
 
 def _information(first: np.ndarray, second: np.ndarray) -> float:
@@ -172,6 +173,7 @@ def _gap(scores: np.ndarray) -> float:
 
 def _concentration(importance: np.ndarray) -> np.ndarray:
     """Return 1 minus the entropy of each row [R, C] as a share of log C: 1 if one entry has all, 0 if all are alike."""
-    rows = importance / np.maximum(importance.sum(axis=1, keepdims=True), 1e-12)
+    totals = importance.sum(axis=1, keepdims=True)
+    rows = np.where(totals > 0, importance / np.maximum(totals, 1e-12), 1 / importance.shape[1])
     logarithms = np.log(np.where(rows > 0, rows, 1))
     return np.asarray(1 + np.sum(rows * logarithms, axis=1) / np.log(max(importance.shape[1], 2)))
