@@ -21,7 +21,7 @@ from tfp_vae.core.registry import Table
 from tfp_vae.core.seeds import Purpose, seed_for
 from tfp_vae.data.transforms.binarization import Dynamic, Unchanged
 from tfp_vae.model.distributions import normals
-from tfp_vae.objectives import ELBO
+from tfp_vae.objectives import ELBO, TotalCorrelation
 from tfp_vae.runs.run import Run
 from tfp_vae.runs.train import train
 from tfp_vae.training import fitting, loop
@@ -333,6 +333,13 @@ class TestValidator:
             Validator(vae, ELBO(), binary, run_seed=0, batch_size=size, execution="eager")().rate for size in (7, 50)
         ]
         assert rates[0] == pytest.approx(rates[1], rel=1e-5)
+
+    @pytest.mark.parametrize("beta", [1.0, 6.0])
+    def test_bound_of_total_correlation_is_the_elbo_only_with_weights_of_one(self, beta: float, x: np.ndarray) -> None:
+        vae, binary = make(), (x > 0.5).astype(np.float32)
+        objective = TotalCorrelation(50, beta=beta)
+        found = Validator(vae, objective, binary, run_seed=0, batch_size=7, execution="eager")()
+        assert (found.bound == found.elbo) == (beta == 1)
 
     def test_is_the_same_every_time(self, x: np.ndarray) -> None:
         validator = Validator(make(), ELBO(), x, run_seed=0, execution="eager")

@@ -110,6 +110,11 @@ class TotalCorrelation(ELBOEstimator):
     beta: Weight = field(default=6.0, kw_only=True)
     gamma: Weight = field(default=1.0, kw_only=True)
 
+    @property
+    def is_elbo(self) -> bool:
+        """Whether all weights are 1."""
+        return self.alpha == self.beta == self.gamma == 1
+
     def _estimate(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor, cost: CostFunction) -> Bound:
         del step
         draws = self._draw(vae, x, self.mc_samples, seed)

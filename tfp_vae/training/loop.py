@@ -337,8 +337,8 @@ class Validator:
 
     If the model has a classifier, y counts as unknown, so they are bounds on log p(x).
 
-    The values of two epochs differ by the weights alone, because their noise is the same. Copies of the last example
-    fill the last batch but count once.
+    The values of two epochs differ by the weights alone, because their noise is the same. The first examples
+    fill up the last batch, but no example counts twice.
 
     The ELBO is that of `objectives.elbo_for`, with one sample per example. If the objective bounds log p(x) in another
     way, such as `IWAE`, its bound takes a second pass, with the objective's own number of samples. Schedules such as a
@@ -406,7 +406,7 @@ class Validator:
         return Validation(elbo, distortion, rate, elbo if self._objective is None else float(means[2]))
 
     def _padded(self, batch: Batch, start: int) -> Batch:
-        rows = np.minimum(np.arange(start, start + self._batch_size), self._examples - 1)
+        rows = np.arange(start, start + self._batch_size) % self._examples
         return map_batch(lambda part: tf.cast(np.asarray(part)[rows], self._vae.dtype), batch)
 
     def _terms(self, x: Batch, index: Tensor) -> Tensor:
