@@ -52,6 +52,7 @@ class Diagram(NamedTuple):
 
 
 Z_TO_X = {"z": Node(0, 0), "x": Node(1, 0, "observed")}
+WITH_NOISE = {**Z_TO_X, "e": Node(0, 1)}
 
 DIAGRAMS = {
     "diagonal-normal": Diagram(Z_TO_X, [("z", "x")], [("x", "z")]),
@@ -65,6 +66,13 @@ DIAGRAMS = {
         [("z", "x")],
         [("x", "z₀"), ("z₀", "z"), ("x", "z")],
     ),
+    "mixtures": Diagram(
+        {"z": Node(0, 0), "k": Node(0, 1), "x": Node(1, 0.5, "observed")},
+        [("z", "x")],
+        [("x", "k"), ("k", "z"), ("x", "z")],
+    ),
+    "semi-implicit": Diagram(WITH_NOISE, [("z", "x")], [("x", "z"), ("e", "z")]),
+    "implicit": Diagram(WITH_NOISE, [("z", "x")], [("x", "z"), ("e", "z")]),
     "hierarchical": Diagram(
         {"z₂": Node(0, 0), "z₁": Node(1, 0), "x": Node(2, 0, "observed")},
         [("z₂", "z₁"), ("z₁", "x")],
@@ -79,6 +87,11 @@ DIAGRAMS = {
         {"z": Node(0, 0), "x": Node(1, 0, "observed"), "y": Node(1, 1, "observed")},
         [("z", "x"), ("y", "x")],
         [("x", "z"), ("y", "z")],
+    ),
+    "semi-supervised": Diagram(
+        {"z": Node(0, 0), "x": Node(1, 0, "observed"), "y": Node(1, 1, "partly")},
+        [("z", "x"), ("y", "x")],
+        [("x", "z"), ("y", "z"), ("x", "y")],
     ),
     "columns": Diagram(
         {
