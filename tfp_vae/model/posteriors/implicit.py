@@ -33,9 +33,9 @@ class SemiImplicit(Posterior):
     the even mixture of their K Normals in place of q(z|x). Given these draws, samples and densities are exact. So every
     bound is a lower bound on log p(x), averaged over them, and the ELBO grows with K towards that of q(z|x) itself.
 
-    A step takes K passes of the small network and K S Normals for each example. The rate has no closed form. What needs
-    densities at other points than the own samples is refused: `vamp` priors, `refine=mixture`, and the decomposition of
-    the rate.
+    A step takes K passes of the small network and K S Normals for each example. The rate has no closed form. `vamp`
+    priors, `refine=mixture` and the decomposition of the rate are refused, because they need the density at points that
+    are not samples of q(z|x).
 
     ```python
     posterior = tv.posteriors.SemiImplicit(latent_dim=2, components=8, hidden=(8,), context=4)
