@@ -7,8 +7,8 @@ import pytest
 
 import tfp_vae as tv
 from tests.helpers import builders
+from tfp_vae.core.batch import is_known
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.model.classifier import is_known
 
 X = builders.data("bernoulli", 4)
 

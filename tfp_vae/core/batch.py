@@ -10,9 +10,9 @@ import numpy as np
 from tfp_vae.core.errors import DataError, UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
-from tfp_vae.core.types import Array
+from tfp_vae.core.types import Array, Tensor
 
-__all__ = ["Batch", "as_batch", "batch_rows", "batch_values", "check_context", "map_batch", "plain_values"]
+__all__ = ["Batch", "as_batch", "batch_rows", "batch_values", "check_context", "is_known", "map_batch", "plain_values"]
 
 NO_NUMBERS = frozenset("OSUMm")
 """NumPy's letters for types of objects, texts and times."""
@@ -154,3 +154,9 @@ def batch_values(batch: Batch, what: str, *, missing: bool) -> Array:
     if x.shape != observed.shape:
         raise DataError(f"`observed` must have the shape {x.shape} of the values, found {observed.shape}.")
     return np.where(observed, x, np.asarray(np.nan, x.dtype if x.dtype.kind == "f" else np.float32))
+
+
+@check_keywords
+def is_known(context: Array) -> Tensor:
+    """Return whether y is known, bool [B], for contexts [B, C]. Zeros mean that it is unknown."""
+    return tf.reduce_any(tf.not_equal(context, 0), axis=-1)

@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from tfp_vae.core.batch import Batch
+from tfp_vae.core.batch import Batch, is_known
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.lazy import tf, tfd
 from tfp_vae.core.registry import check_keywords
@@ -85,9 +85,3 @@ class Classifier(tf.Module):
         best = tf.one_hot(tf.argmax(log_probs, axis=-1), self.classes, dtype=log_probs.dtype)
         context = tf.cast(context, log_probs.dtype)
         return tf.where(is_known(context)[:, tf.newaxis], context, best)
-
-
-@check_keywords
-def is_known(context: Array) -> Tensor:
-    """Return whether y is known, bool [B], for contexts [B, C]. Zeros mean that it is unknown."""
-    return tf.reduce_any(tf.not_equal(context, 0), axis=-1)

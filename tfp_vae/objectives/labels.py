@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, final
 
-from tfp_vae.core.batch import Batch
+from tfp_vae.core.batch import Batch, is_known
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array, Seed, Tensor
-from tfp_vae.model.classifier import is_known
 from tfp_vae.objectives.bound import Bound, Objective
 from tfp_vae.objectives.weighting import Weighted
 
