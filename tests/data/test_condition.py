@@ -207,6 +207,7 @@ def test_rows_without_their_class_have_contexts_of_zeros() -> None:
     ("settings", "message"),
     [
         ({"labelled": 20}, r"`labelled` needs a condition\. Set `condition=label`"),
+        ({"condition": "city", "labelled_seed": 3}, "`labelled_seed` has no effect without `labelled`"),
         ({"condition": "age", "labelled": 20}, "`labelled` needs a condition with classes, but 'age' has numbers"),
         ({"condition": ["city", "age"], "labelled": 20}, "`labelled` needs a condition of one variable"),
         ({"condition": "city", "labelled": 2}, "must be between 3, one for each class, and 48"),

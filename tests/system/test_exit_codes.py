@@ -38,6 +38,7 @@ CASES: dict[str, list[tuple[str, int]]] = {
         ("--labelled 100", USAGE),
         ("--condition label --labelled 3", USAGE),
         ("--labelled-seed -1", USAGE),
+        ("--condition label --labelled-seed 3", USAGE),
         ("--classifier conv", USAGE),
         ("--classifier-weight 2 --condition label", USAGE),
         ("--condition label --labelled 100 --free-bits 0.1", USAGE),

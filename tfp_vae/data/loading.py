@@ -238,8 +238,8 @@ def read(
             raise UsageError(
                 f"dataset {name!r}: expected values that are not scaled. Return `tv.data.load(..., scaling='none')`."
             )
-        conditioned = dataset.reading.model_copy(update={name: getattr(reading, name) for name in OF_NAMED})
-        dataset = dataset if reading.condition is None else replace(dataset, reading=conditioned)
+        asked = {setting: getattr(reading, setting) for setting in reading.given() & OF_NAMED}
+        dataset = replace(dataset, reading=dataset.reading.model_copy(update=asked))
     else:
         if not path.exists() and not sources.is_path(name):
             hint = suggest(name, DATASETS)
@@ -267,6 +267,8 @@ def read(
 def apply_condition(dataset: Dataset) -> Dataset:
     """Return a data set with the contexts of the condition that its reading asks for, if it does."""
     reading = dataset.reading
+    if reading.labelled is None and reading.labelled_seed:
+        raise UsageError("`labelled_seed` has no effect without `labelled`. Leave it out, or set `labelled`.")
     if reading.condition is not None:
         return condition_on(dataset, reading.condition, reading.labelled, reading.labelled_seed)
     if reading.labelled is not None:
