@@ -17,7 +17,7 @@ from tfp_vae.data.transforms.binarization import BINARIZATIONS, choose_transform
 from tfp_vae.data.transforms.dequantization import DEQUANTIZATIONS
 from tfp_vae.data.transforms.scaling import SCALINGS
 from tfp_vae.evaluation.importance import Estimates, Summary, summarize
-from tfp_vae.evaluation.metrics import METRICS, Measure, Metric, Place, metrics_of, significant
+from tfp_vae.evaluation.metrics import METRICS, Measure, Metric, Place, metrics_of, rounded_pair, significant
 from tfp_vae.model.latent import Latent
 from tfp_vae.model.likelihoods import ELEMENTWISE, LIKELIHOODS
 
@@ -86,6 +86,25 @@ def test_values_and_errors_have_the_formats_of_the_table() -> None:
 )
 def test_report_numbers_have_four_significant_digits(value: float | None, text: str) -> None:
     assert significant(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "texts"),
+    [
+        (0.62217, 0.03614, ("0.622", "0.036")),
+        (-98.3216, 0.8708, ("-98.32", "0.87")),
+        (-12345.6, 31.7, ("-12,346", "32")),
+        (0.5, 1e-9, ("0.500000", "0.000000")),
+        (1.0, 0.0, ("1.000", "0.00")),
+        (0.62217, None, ("0.6222", "")),
+        (0.62217, float("nan"), ("0.6222", "")),
+        (None, None, ("", "")),
+    ],
+)
+def test_errors_decide_the_digits_of_their_numbers(
+    value: float | None, error: float | None, texts: tuple[str, str]
+) -> None:
+    assert rounded_pair(value, error) == texts
 
 
 def synthetic_estimates() -> Estimates:

@@ -10,6 +10,7 @@ import pytest
 from tests.helpers.pages import Page
 from tfp_vae import reports
 from tfp_vae.core.errors import UsageError
+from tfp_vae.evaluation.metrics import rounded_pair
 from tfp_vae.reports.comparison import comparison_page, unique_names
 from tfp_vae.runs.run import Run
 
@@ -18,8 +19,9 @@ def test_results_stand_side_by_side(evaluated: Run, copied: Run) -> None:
     html = comparison_page([evaluated, copied])
     assert Page(html).open == []
     text = " ".join(Page(html).text.split())
-    value = evaluated.read("evaluation.json")["log_likelihood"]
-    assert f"{value:#.4g} ± " in text
+    evaluation = evaluated.read("evaluation.json")
+    value, error = rounded_pair(evaluation["log_likelihood"], evaluation["log_likelihood_se"])
+    assert f"{value} ± {error}" in text
     assert "copy: not evaluated." in text
     assert f"--run {evaluated.folder} --run {copied.folder}" in text
     assert "Settings that differ None." in text

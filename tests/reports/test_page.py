@@ -20,6 +20,7 @@ from tests.helpers.pages import Page, picture_in
 from tests.helpers.runs import small_model, small_training
 from tfp_vae import plots, reports
 from tfp_vae.core.errors import RunError
+from tfp_vae.evaluation.metrics import METRICS, rounded_pair
 from tfp_vae.reports import drawing, page
 from tfp_vae.reports.pictures import PICTURES, RUN_PICTURES
 from tfp_vae.runs import run as runs
@@ -106,8 +107,9 @@ class TestPage:
         text = " ".join(Page(html).text.split())
         evaluation, training = flat.run.read("evaluation.json"), flat.run.read("training.json")
         for key in ("log_likelihood", "elbo", "distortion", "rate"):
-            assert f"{evaluation[key]:#.4g}" in text
-            assert key not in ("log_likelihood", "elbo") or f"{evaluation[f'{key}_se']:#.4g}" in text
+            value, error = rounded_pair(evaluation[key], METRICS[key].error(evaluation))
+            assert value in text
+            assert key not in ("log_likelihood", "elbo") or f"{value} ± {error}" in text
         assert f"{training['parameters']:,}" in text
         which = f"180 test examples, K = 20, seed 0; weights final, of step {evaluation['step']:,}"
         assert which_evaluation(evaluation) == which

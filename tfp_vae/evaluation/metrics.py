@@ -22,7 +22,17 @@ from tfp_vae.core.supports import BINARY
 if TYPE_CHECKING:
     from tfp_vae.model.likelihoods import Likelihood
 
-__all__ = ["MEASURE_NAMES", "METRICS", "Measure", "Metric", "Place", "metrics_of", "samples_text", "significant"]
+__all__ = [
+    "MEASURE_NAMES",
+    "METRICS",
+    "Measure",
+    "Metric",
+    "Place",
+    "metrics_of",
+    "rounded_pair",
+    "samples_text",
+    "significant",
+]
 
 Place = Literal["table", "report", "headline", "difference", "notebook"]
 """Where a metric appears: the table of `evaluate`, the HTML report, the top of the report, the differences between two
@@ -226,6 +236,23 @@ def significant(value: float | None) -> str:
         return f"{value:,}"
     decimals = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 2
     return f"{value:,.{min(decimals, 6)}f}"
+
+
+def rounded_pair(value: float | None, error: float | None) -> tuple[str, str]:
+    """Return a number and its standard error, both with the decimals of the error's two significant digits.
+
+    Without an error, or with an error of 0, the number has the digits of `significant`.
+
+    ```python
+    from tfp_vae.evaluation.metrics import rounded_pair
+
+    rounded_pair(0.62217, 0.03614), rounded_pair(0.62217, None)  # (("0.622", "0.036"), ("0.6222", ""))
+    ```
+    """
+    if value is None or not error or not math.isfinite(error):
+        return significant(value), significant(error)
+    decimals = min(max(0, 1 - math.floor(math.log10(error))), 6)
+    return f"{value:,.{decimals}f}", f"{error:,.{decimals}f}"
 
 
 _TABLE: frozenset[Place] = frozenset({"table"})

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.registry import check_keywords
-from tfp_vae.evaluation.metrics import Metric, metrics_of, significant
+from tfp_vae.evaluation.metrics import Metric, metrics_of, rounded_pair
 from tfp_vae.reports import assets
 from tfp_vae.reports.curves import STYLES, Curve, curve_data
 from tfp_vae.reports.page import ELBO_TERMS, STATES, PagePicture, page_pictures, setting_rows
@@ -147,7 +147,7 @@ def result_rows(compared: Sequence[Compared]) -> list[ResultRow]:
 
 def with_error(metric: Metric, evaluation: Mapping[str, Any]) -> str:
     """Return a metric as text, with its standard error if it has one."""
-    value, error = significant(metric.value(evaluation)), significant(metric.error(evaluation))
+    value, error = rounded_pair(metric.value(evaluation), metric.error(evaluation))
     return f"{value} ± {error}" if error else value
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tfp_vae.core.errors import RunError
 from tfp_vae.core.registry import check_keywords
-from tfp_vae.evaluation.metrics import Place, metrics_of, significant
+from tfp_vae.evaluation.metrics import Place, metrics_of, rounded_pair, significant
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.plots.animations import last_frame
 from tfp_vae.plots.canvas import description
@@ -208,7 +208,7 @@ def metric_rows(evaluation: Mapping[str, Any] | None, place: Place = "report") -
     """
     found = evaluation or {}
     return [
-        MetricRow(m.label, significant(m.value(found)), significant(m.error(found)), m.unit_text(found), m.meaning)
+        MetricRow(m.label, *rounded_pair(m.value(found), m.error(found)), m.unit_text(found), m.meaning)
         for m in metrics_of(place)
         if m.value(found) is not None
     ]
