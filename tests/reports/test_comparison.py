@@ -31,6 +31,7 @@ def test_results_stand_side_by_side(evaluated: Run, copied: Run) -> None:
 def test_other_data_are_named(evaluated: Run, vectors: reports.RunData) -> None:
     text = Page(comparison_page([evaluated, vectors.run])).text
     assert "The runs saw different data" in text
+    assert "tfp-vae evaluate" not in text  # because it refuses such runs
 
 
 def test_other_examples_are_named(evaluated: Run, tmp_path: Path) -> None:

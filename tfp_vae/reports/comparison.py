@@ -22,7 +22,7 @@ from tfp_vae.reports.verdicts import Verdict, judge
 from tfp_vae.runs.folder.records import which_evaluation
 from tfp_vae.runs.run import Run
 
-__all__ = ["comparison_page", "differing_settings", "differing_units", "result_rows"]
+__all__ = ["comparison_page", "differing_examples", "differing_settings", "differing_units", "result_rows"]
 
 MOST_RUNS = len(STYLES)
 """The most runs of a page, whose curves differ in colour or dashes."""
@@ -75,12 +75,13 @@ def comparison_page(runs: Sequence[Run]) -> str:
     if not 2 <= len(runs) <= MOST_RUNS:
         raise UsageError(f"expected 2 to {MOST_RUNS} runs to compare, found {len(runs)}.")
     compared = [compared_run(name, run) for name, run in zip(unique_names(runs), runs, strict=True)]
-    names = [each.name for each in compared]
+    names, units, curves = [each.name for each in compared], differing_units(compared), curves_of(compared)
     values = {
         "names": names,
         "compared": compared,
         "states": STATES,
-        "doubt": differing_units(compared),
+        "comparable": not units,
+        "doubt": units or differing_examples(compared),
         "evaluations": [each.evaluation and which_evaluation(each.evaluation) for each in compared],
         "rows": result_rows(compared),
         "split": "validation" if have_validation(compared) else "training",
@@ -88,7 +89,8 @@ def comparison_page(runs: Sequence[Run]) -> str:
         "side_by_side": [name for name in SIDE_BY_SIDE if any(name in each.pictures for each in compared)],
         "terms": ELBO_TERMS,
         "folders": [shlex.quote(str(run.folder)) for run in runs],
-        "data": assets.as_json({"curves": curves_of(compared), "explorer": None}),
+        "has_curves": curves is not None,
+        "data": assets.as_json({"curves": curves, "explorer": None}),
     }
     return assets.render("comparison.html", values)
 
@@ -129,6 +131,12 @@ def differing_units(compared: Sequence[Compared]) -> str:
     evaluations = [each.evaluation for each in compared if each.evaluation is not None]
     if len({evaluation["measure"] for evaluation in evaluations}) > 1:
         return "The runs have different kinds of p(x), so their log p(x) cannot be compared."
+    return ""
+
+
+def differing_examples(compared: Sequence[Compared]) -> str:
+    """Return a warning if the runs were evaluated on different examples, or an empty text."""
+    evaluations = [each.evaluation for each in compared if each.evaluation is not None]
     if len({(evaluation["split"], evaluation["num_examples"]) for evaluation in evaluations}) > 1:
         return "The runs were evaluated on different examples, so part of a difference may come from these."
     return ""
