@@ -10,11 +10,16 @@ function drawCurve(element, curves, sync) {
   const size = () => ({ width: Math.max(180, element.clientWidth - 16), height: 200 });
   const axis = { stroke: () => variable("--quiet"), grid: { stroke: () => variable("--line"), width: 1 },
     ticks: { stroke: () => variable("--line"), width: 1 }, font: "12px system-ui" };
+  const value = (values, i) => {
+    const last = values.findLastIndex(each => each !== null);
+    if (values[i] !== null) return text(values[i]);
+    return last < 0 || i < last ? "none" : `${text(values[last])} (epoch ${curves.epoch[last]})`;
+  };
   const read = index => {
     const i = index ?? curves.epoch.length - 1;
     readout.replaceChildren(`Epoch ${curves.epoch[i]}: `,
       ...chart.flatMap(({ name, color, dash, values }, k) => [
-        k ? ", " : "", swatch(visible(color), dash), `${name} ${values[i] === null ? "none" : text(values[i])}`]));
+        k ? ", " : "", swatch(visible(color), dash), `${name} ${value(values, i)}`]));
   };
   const plot = new uPlot({
     ...size(),
