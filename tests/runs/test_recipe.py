@@ -361,6 +361,27 @@ class TestChoices:
         alone = replace(facts, splits={"train": facts.train})
         assert "early_stopping" not in choose(alone, open_training=OPEN_TRAINING).training
 
+    @pytest.mark.parametrize("other", ["", "holes", "words"])
+    def test_complete_tables_of_real_values_are_trained_like_vectors_of_them(
+        self, other: str, tmp_path: Path, rng: np.random.Generator
+    ) -> None:
+        lines = ["id,a,b"]
+        for i, (a, b) in enumerate(rng.normal(size=(80, 2))):
+            cell = {"": f"{b:.4f}", "holes": f"{b:.4f}" if i % 4 else "", "words": "cat" if b > 0 else "dog"}[other]
+            lines.append(f"P{i:03},{a:.4f},{cell}")
+        path = tmp_path / "t.csv"
+        path.write_text("\n".join(lines))
+        found = choose(read(str(path)).profile, open_training=OPEN_TRAINING)
+        assert [column.name for column in found.profile.columns] == ["a", "b"]
+        assert found.model.encoder == found.model.decoder
+        if other:
+            assert found.training == {}
+            assert found.model.encoder == NETWORKS.member("mlp:hidden=32,32")
+            return
+        assert found.training == {"epochs": 150, "early_stopping": 20, "learning_rate": 3e-3, "batch_size": 16}
+        assert found.model.encoder == NETWORKS.member("mlp:hidden=64,64")
+        assert found.training.keys() | {"encoder", "decoder"} <= {note.setting for note in found.notes if note.value}
+
     def test_groups_far_apart_get_a_mixture_as_prior_unless_a_setting_keeps_the_usual_objective(
         self, rng: np.random.Generator
     ) -> None:

@@ -100,11 +100,17 @@ A rare 1 lies many standard deviations from 0. With few degrees of freedom, the 
 not learn how it depends on other columns.
 """
 
-NUMBERS_WIDTH, NUMBERS_LATENTS, RARE_LATENTS = 64, 10, 32
-"""The width of the layers, and the largest latent dimension of vectors of real values, without and with rare values."""
+NUMBERS_NETWORK = "mlp:hidden=64,64"
+"""The networks of vectors of real values, and of tables like them."""
+
+NUMBERS_LATENTS, RARE_LATENTS = 10, 32
+"""The largest latent dimension of vectors of real values, without and with rare values."""
 
 NUMBERS_TRAINING = {"epochs": 150, "early_stopping": 20, "learning_rate": 3e-3}
 """The training of vectors of real values. Held-out log p(x) of tables chose it, see docs/benchmarks.md."""
+
+CONTINUOUS = ("real", "positive")
+"""The kinds of columns of a table that is trained like vectors of real values, see `is_continuous`."""
 
 FAR_APART, GROUPED_PRIOR, GROUPED_OBJECTIVE = 3.0, "normal-mixture", "iwae:mc_samples=5"
 """The prior and the objective of vectors of real values in groups this far apart, see `data.separation`.
@@ -196,7 +202,8 @@ def choose(
     """
     model = model or ModelConfig()
     if profile.columns:
-        return choose_for_table(profile, model, open_choices=open_choices, scaling=scaling, binarization=binarization)
+        settings: dict[str, Any] = {"open_choices": open_choices, "open_training": open_training}
+        return choose_for_table(profile, model, **settings, scaling=scaling, binarization=binarization)
     if model.missingness.name != "random":
         raise UsageError(f"`missingness={model.missingness.name}` needs a table with missing cells. Leave it out.")
     wanted = None if "likelihood" in open_choices else likelihood_support(model.likelihood)
@@ -228,10 +235,7 @@ def choose(
     if grouped:
         model = model.model_copy(update={"prior": grouped["prior"]})
         training["objective"] = grouped["objective"]
-    notes = [
-        Note(name, value, f"`{name}` is {value}, because {reason(name, seen, model)}. Set `{name}` to choose another.")
-        for name, value in made.items()
-    ]
+    notes = choice_notes(made, seen, model)
     doubt = scaling_doubt(profile, rescaling.name)
     if doubt is not None and scaling is None and not is_noisy and wanted is not COUNTS and profile.largest > 1:
         notes.append(Note("scaling", rescaling.name, doubt, warns=True))
@@ -248,6 +252,7 @@ def choose_for_table(
     model: ModelConfig,
     *,
     open_choices: Collection[str],
+    open_training: Collection[str],
     scaling: str | Member | None,
     binarization: str | Member | None,
 ) -> Recipe:
@@ -255,7 +260,8 @@ def choose_for_table(
 
     Args:
       profile: facts about the table before scaling.
-      model, open_choices: see `choose`. A likelihood that you chose is for the columns of numbers that it fits.
+      model, open_choices, open_training: see `choose`. A likelihood that you chose is for the columns of numbers that
+        it fits.
       scaling: the scaling that the table has already, or None to choose one.
       binarization: None, or one that changes nothing.
 
@@ -268,26 +274,39 @@ def choose_for_table(
     asked = None if "likelihood" in open_choices else model.likelihood
     columns = choose_columns(profile.columns, asked, None if scaling is None else SCALINGS.member(scaling))
     network = suitable_network(profile.train.size, profile.event_shape)
+    if is_continuous(profile):
+        network = NETWORKS.member(NUMBERS_NETWORK)
     suited = {"encoder": network, "decoder": network, "latent_dim": latent_size(profile.columns)}
     suited |= suit_codes(model)
     model = model.model_copy(update={name: suited[name] for name in open_choices if name in suited})
     model = model.model_copy(update={"likelihood": columns.likelihood, "encoder_input": "columns"})
     model = model.model_copy(update={"missingness": choose_missingness(profile, model)})
     check_networks(model, profile)
+    training = {name: value for name, value in suit_training(profile).items() if name in open_training}
     made = {
-        name: (short_text(OPEN_TABLES.get(name), getattr(model, name)), reason(name, profile, model))
-        for name in suited
-        if name in open_choices
+        **{name: short_text(OPEN_TABLES.get(name), getattr(model, name)) for name in suited if name in open_choices},
+        **{name: f"{value:g}" for name, value in training.items()},
     }
-    notes = [
-        Note(name, value, f"`{name}` is {value}, because {why}. Set `{name}` to choose another.")
-        for name, (value, why) in made.items()
-    ]
+    notes = choice_notes(made, profile, model)
     notes += [Note("column", "", f"{text}. Set `column` to choose another kind.") for text in columns.kinds]
     notes += missingness_notes(model)
     if profile.lack is not None:
         notes.append(Note("dataset", "", f"{profile.lack}.", warns=True))
-    return Recipe(model, columns.scaling, chosen, DEQUANTIZATIONS.member("none"), profile, tuple(notes))
+    return Recipe(model, columns.scaling, chosen, DEQUANTIZATIONS.member("none"), profile, tuple(notes), training)
+
+
+def choice_notes(made: Mapping[str, str], profile: Profile, model: ModelConfig) -> list[Note]:
+    """Return a note about each choice, with its reason.
+
+    Args:
+      made: the choices by the name of their setting.
+      profile, model: see `reason`.
+    """
+    reasons = {name: reason(name, profile, model) for name in made}
+    return [
+        Note(name, value, f"`{name}` is {value}, because {reasons[name]}. Set `{name}` to choose another.")
+        for name, value in made.items()
+    ]
 
 
 def choose_missingness(profile: Profile, model: ModelConfig) -> Member:
@@ -368,7 +387,7 @@ def reason(setting: str, profile: Profile, model: ModelConfig) -> str:
         return "z is discrete"
     if setting in ("prior", "objective"):
         return f"the rows form groups that lie far apart ({profile.train.apart:.1f} standard deviations)"
-    if setting == "batch_size" or (setting in ("encoder", "decoder") and not is_numbers(profile)):
+    if setting == "batch_size" or (setting in ("encoder", "decoder") and not is_continuous(profile)):
         return f"there are {profile.train.size:,} training examples of {math.prod(profile.event_shape):,} values"
     if setting == "likelihood" and profile.train.log_totals is not None and has_sizes(profile):
         deviation = profile.train.log_totals[1]
@@ -394,6 +413,12 @@ def is_photos(profile: Profile) -> bool:
 def is_numbers(profile: Profile) -> bool:
     """Return whether data are vectors of real values, such as a table of numbers."""
     return profile.kind[:2] == ("vectors", "real values")
+
+
+def is_continuous(profile: Profile) -> bool:
+    """Return whether data are vectors of real values, or a mixed table that models such values and lacks no cells."""
+    is_table = bool(profile.columns) and all(each.kind in CONTINUOUS and not each.missing for each in profile.columns)
+    return is_table or is_numbers(profile)
 
 
 def has_rare_values(profile: Profile) -> bool:
@@ -426,7 +451,7 @@ def suit(profile: Profile) -> dict[str, Member | int]:
     form, values, event_shape = profile.kind
     size, levels = math.prod(event_shape), profile.train.values
     if is_numbers(profile):
-        network = NETWORKS.member({"name": "mlp", "hidden": (NUMBERS_WIDTH, NUMBERS_WIDTH)})
+        network = NETWORKS.member(NUMBERS_NETWORK)
         is_rare = has_rare_values(profile)
         return {
             "likelihood": LIKELIHOODS.member(RARE_LIKELIHOOD if is_rare else NUMBERS_LIKELIHOOD),
@@ -454,14 +479,14 @@ def suit(profile: Profile) -> dict[str, Member | int]:
 
 
 def suit_training(profile: Profile) -> dict[str, int | float]:
-    """Return the settings of the training that suit data. Only vectors of real values have settings of their own.
+    """Return the settings of the training that suit data. Only real values have any, see `is_continuous`.
 
     Early stopping needs validation data.
 
     Args:
       profile: facts about the data after scaling.
     """
-    if not is_numbers(profile):
+    if not is_continuous(profile):
         return {}
     found = {**NUMBERS_TRAINING, "batch_size": suitable_batch(profile.train.size)}
     return found if "validation" in profile.splits else {n: v for n, v in found.items() if n != "early_stopping"}
