@@ -152,8 +152,8 @@ class _Factor(NamedTuple):
 def _bins(values: np.ndarray) -> np.ndarray:
     """Return the bin of each value, from 0, of at most 20 bins with equal counts. Values that vary have two or more."""
     edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
-    side = "left" if edges[0] == values.min() else "right"  # so that a frequent smallest value has a bin of its own
-    return np.searchsorted(edges, values, side=side)
+    ties = edges[0] == values.min()  # a frequent smallest value has a bin of its own
+    return np.searchsorted(edges, values, side="left" if ties else "right")
 
 
 def _information(first: np.ndarray, second: np.ndarray) -> float:
