@@ -38,8 +38,12 @@ NEAR_CEILING = 0.99
 def save(run: runs.Run, assessment: Assessment, plots: bool) -> None:
     """Write an evaluation into its run, and draw its pictures or remove those of the evaluation that it replaces.
 
-    A fuller evaluation of the same weights and split stays, with its pictures.
+    A fuller evaluation of the same weights and split stays, with its pictures. A result of annealing alone is not
+    written, because reports and comparisons need importance-weighted estimates.
     """
+    if assessment.result["log_likelihood"] is None:
+        console.notice("this result is not kept in the run. Add --json to save it yourself.")
+        return
     if run.write_evaluation(assessment.result) == runs.PARTIAL:
         fuller = run.evaluation()
         size = "" if fuller is None else samples_text(fuller.content())
@@ -267,12 +271,16 @@ def print_notes(result: dict[str, Any], title: str = "") -> None:
     """Print the annealing of a run, advice on its estimate, and a mutual information that reaches its ceiling."""
     notes = []
     if "ais" in result:
+        above = (
+            "; above importance sampling by {above_importance_sampling:+.3f} (standard error "
+            "{above_importance_sampling_se:.3f}): {verdict}"
+        )
         notes.append(
-            "\nannealing, {steps:,} steps, {chains} chains, on {examples} of the examples: log p(x) "
-            "{log_likelihood:.3f}, Monte Carlo error {log_likelihood_mc_error:.3f}; above importance sampling by "
-            "{above_importance_sampling:+.3f} (standard error {above_importance_sampling_se:.3f}): {verdict}".format(
-                **result["ais"]
-            )
+            (
+                "\nannealing, {steps:,} steps, {chains} chains, on {examples} of the examples: log p(x) "
+                "{log_likelihood:.3f}, Monte Carlo error {log_likelihood_mc_error:.3f}"
+                + (above if "verdict" in result["ais"] else "")
+            ).format(**result["ais"])
         )
         gap, error, cross = result["sandwich"]["gap"], result["sandwich"]["gap_se"], ""
         if gap < 0:
@@ -454,6 +462,11 @@ def command(
 
             annealing = None if ais_steps is None else AnnealingPlan(ais_steps, ais_chains, ais_examples)
             names = tuple(filter(None, (name.strip() for name in (factors or "").split(","))))
+            if restored.vae.encoder.posterior.capabilities.implicit and annealing is not None:
+                options.refuse_on_command_line(
+                    ("iw_samples", "refine", "accuracy", "per_example"),
+                    f"for {each.folder}, whose posterior has no density. Leave this option out",
+                )
             plan = Plan(iw_samples, split, max_examples, seed, execution, annealing, refine, accuracy, names)
             assessments.append(assess(restored, dataset, plan, stages=console.progress_bar, resume=True))
     differences = [compare(assessments[0], other) for other in assessments[1:]]

@@ -13,7 +13,7 @@ import tf_keras
 
 import tfp_vae as tv
 from tests.helpers import builders
-from tests.helpers.commands import GRAPH, call, one_sentence
+from tests.helpers.commands import GRAPH, answer, call, one_sentence
 from tests.helpers.oracles import FixedNormal
 from tfp_vae.core.errors import UsageError
 from tfp_vae.evaluation.annealing import annealed_log_likelihood
@@ -147,6 +147,14 @@ def test_runs_resume_bit_for_bit_and_sample_encode_and_plot(tmp_path: Path) -> N
     for name, values in first.items():
         np.testing.assert_array_equal(values, second[name])
     assert "no density" in one_sentence(call("evaluate", "--run", run, "--max-examples", "4", *GRAPH, code=2))
+    annealing = ("--ais-steps", "2", "--ais-chains", "2", "--ais-examples", "2", "--max-examples", "4", *GRAPH)
+    found = answer("evaluate", "--run", run, *annealing, "--factors", "label")
+    assert np.isfinite(found["ais"]["log_likelihood"])
+    assert found["log_likelihood"] is found["elbo"] is None
+    assert "no density" in found["log_likelihood_reason"]
+    assert "iw_samples" not in found
+    assert "annealing, 2 steps" in call("evaluate", "--run", run, *annealing).stdout
+    assert "no density" in one_sentence(call("evaluate", "--run", run, *annealing, "--iw-samples", "5", code=2))
     assert "no density" in one_sentence(call("score", "--run", run, *GRAPH, "--out", tmp_path / "s.csv", code=2))
     call("sample", "--run", run, "--n", "4", "--out", tmp_path / "x.npy")
     call("encode", "--run", run, "--max-examples", "5", "--out", tmp_path / "z.npz")

@@ -216,8 +216,10 @@ def metrics_of(place: Place) -> tuple[Metric, ...]:
 def samples_text(result: Mapping[str, Any]) -> str:
     """Return the number of importance samples of a result in words, such as `K = 1,000`.
 
-    An evaluation to a given accuracy has a number of samples for each example.
+    An evaluation to a given accuracy has a number of samples for each example, and annealing alone has none.
     """
+    if "iw_samples" not in result:
+        return "no importance samples"
     return f"K {'=' if result.get('accuracy') is None else 'up to'} {result['iw_samples']:,}"
 
 

@@ -21,8 +21,8 @@ ACTIVE_VARIANCE = 0.01
 
 NO_DENSITY = (
     "An implicit posterior has samples but no density, so importance weights and bounds from its density do not exist. "
-    "Train with `objective=adversarial`, and estimate log p(x) with `tv.evaluation.annealed_log_likelihood`, which "
-    "does not use the posterior."
+    "Train with `objective=adversarial`, and estimate log p(x) with `tv.evaluation.annealed_log_likelihood` or "
+    "evaluate with `ais_steps=1000`, which do not use the posterior."
 )
 
 

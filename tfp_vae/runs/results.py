@@ -74,6 +74,12 @@ CONDITIONAL = "log p(x) and the ELBO are those of p(x|y), because the model has 
 SEMI_SUPERVISED = "log p(x) = log sum_y p(x|y) p(y) is an exact sum over the classes. Labels of examples are not used."
 """The remark on the metrics of a model with a classifier."""
 
+ANNEALED_ONLY = (
+    "The ELBO and importance-weighted metrics are not defined, because the posterior has samples but no density. "
+    "Annealing estimates log p(x)."
+)
+"""The remark on the metrics of a model whose posterior has no density."""
+
 UNITS_OF_CODES = "z is discrete, and codes whose probabilities vary little may together tell much about x"
 """The reason why evaluations of codes count no active units."""
 
@@ -272,8 +278,13 @@ class _Evaluation:
         }
 
     def effort(self) -> dict[str, Any]:
-        """Return K and the refinement. With an accuracy, also what each effort settled and which examples are left."""
+        """Return K and the refinement. With an accuracy, also what each effort settled and which examples are left.
+
+        Annealing alone has neither.
+        """
         settled = self.settled
+        if not self.has_density:
+            return {"refine": "none"}
         if settled is None:
             return {"iw_samples": self.plan.most_samples, **refinement_keys(self.plan.refine, self.estimates)}
         counts = ((effort, *count) for effort, count in settled.counts.items() if count[0])
@@ -290,6 +301,9 @@ class _Evaluation:
         """Return the estimate with its errors, and advice if they are large and the results of annealing agree."""
         has_bits = self.restored.measure.has_bits
         size, latent = math.prod(self.examples.x.shape[1:]), self.vae.prior.latent
+        if not self.has_density:
+            undefined = _undefined("the posterior has samples but no density", *Summary._fields, "gaps")
+            return {**undefined, "advice": None, "remarks": [*self.remarks(math.nan), ANNEALED_ONLY]}
         summary = summarize(self.estimates, size, discrete=has_bits, latent=latent)
         figures = summary._asdict()
         above = [annealed["ais"][f"above_importance_sampling{end}"] for end in ("", "_se")] if annealed else []
@@ -328,6 +342,11 @@ class _Evaluation:
         return {"gaps": Gaps.of(self.estimates).summary()}
 
     @property
+    def has_density(self) -> bool:
+        """Whether q(z|x) has a density. Otherwise annealing alone estimates log p(x)."""
+        return not self.vae.encoder.posterior.capabilities.implicit
+
+    @property
     def splits_gap(self) -> bool:
         """Whether the refined ELBO is that of a member of the posterior's family."""
         return REFINEMENTS.resolve(self.plan.refine).within_family
@@ -357,7 +376,7 @@ class _Evaluation:
 
     def sweep(self) -> dict[str, Any]:
         """Return the mean estimate for each number of samples in the plan."""
-        if self.settled is not None:
+        if self.settled is not None or not self.has_density:
             return {"sweep": []}
         columns = {k: self.estimates.sweep[:, self.ladder.index(k)] for k in sorted(set(self.plan.iw_samples))}
         return {"sweep": [{"iw_samples": k, **_mean("log_likelihood", column)} for k, column in columns.items()]}
@@ -487,8 +506,8 @@ class _Evaluation:
         The examples do not depend on the seed. The importance-weighted estimates of the same examples are subtracted.
 
         Returns:
-          The plan, the bound with its errors, the paired difference from importance sampling, the share of accepted
-          moves, and a verdict.
+          The plan, the bound with its errors, the share of accepted moves, and the paired difference from importance
+          sampling with a verdict, if there are such estimates.
         """
         count = min(asked.examples, len(self.examples))
         rows = np.sort(generator(FIXED_SEED, Purpose.SUBSET, 2).permutation(len(self.examples))[:count])
@@ -504,15 +523,17 @@ class _Evaluation:
                 blocks=self.blocks,
             )
         log_px = found.log_likelihood - self.restored.measure.log_scale
-        return {
+        own = {
             **asked._asdict(),
             "examples": count,
             **_mean("log_likelihood", log_px),
             "log_likelihood_mc_error": mean_error(found.error),
-            **_mean("above_importance_sampling", log_px - self.estimates.log_likelihood[rows]),
             "accepted": float(found.accepted.mean()),
-            "verdict": verdict(log_px - self.estimates.log_likelihood[rows]),
         }
+        if not self.has_density:
+            return own
+        difference = log_px - self.estimates.log_likelihood[rows]
+        return {**own, **_mean("above_importance_sampling", difference), "verdict": verdict(difference)}
 
     def both_bounds(self, asked: AnnealingPlan) -> dict[str, Any]:
         """Return lower and upper bounds for simulated examples.
@@ -555,6 +576,9 @@ def assess(
     Importance sampling takes most of the time: K passes of the decoder for each example. The other metrics take a pass
     or two each, except annealing. The same plan, run and execution give the same metrics.
 
+    A posterior without a density has no importance-weighted estimates. They are NaN, their metrics are None with a
+    reason, and annealing estimates log p(x).
+
     ```python
     run = tv.runs.find(None, "runs")  # the newest finished run
     restored, dataset = tv.runs.LoadedRun(run), tv.runs.reload(run.config())
@@ -575,7 +599,8 @@ def assess(
       The metrics, the estimates of each example, and the examples.
 
     Raises:
-      UsageError: annealing has no step, or fewer than two chains.
+      UsageError: annealing has no step, or fewer than two chains. Or the posterior has no density, and the plan has no
+        annealing.
       RunError: there is too little memory even for one sample at a time.
     """
     began = time.monotonic()
@@ -619,6 +644,8 @@ def _estimate(
 ) -> tuple[Estimates, tuple[int, ...], Settled | None]:
     """Return the estimates of the examples, the numbers of samples of their sweep, and the effort if it was chosen."""
     seed, log_scale = seed_for(plan.seed, Purpose.EVALUATION), restored.measure.log_scale
+    if restored.vae.encoder.posterior.capabilities.implicit and plan.annealing is not None:
+        return unknown_estimates(restored.vae, examples.batch, seed), (), None
     if plan.accuracy is not None:
         settled = settle(
             restored.vae,
@@ -646,6 +673,12 @@ def _estimate(
             blocks=blocks,
         )
     return estimates.rescale(log_scale), rungs, None
+
+
+def unknown_estimates(vae: VAE, batch: Batch, seed: Seed) -> Estimates:
+    """Return estimates of examples for a posterior without a density: its means, and NaN for everything else."""
+    columns = Estimates(*np.full([len(Estimates._fields), len(batch.x)], math.nan))
+    return columns._replace(posterior_mean=information.posterior_means(vae, batch, seed=seed))
 
 
 def evaluation_identity(restored: LoadedRun, plan: Plan, examples: Split, execution: str) -> dict[str, object]:
@@ -861,9 +894,16 @@ def compare(baseline: Assessment, other: Assessment) -> dict[str, Any]:
       The two runs' names, and each of log_likelihood, elbo, distortion and rate with its `_se`.
 
     Raises:
-      UsageError: the runs saw different examples, or only one has a discrete likelihood.
+      UsageError: the runs saw different examples, only one has a discrete likelihood, or one has a posterior without a
+        density.
     """
     runs = baseline.result["run"], other.result["run"]
+    for each in (baseline, other):
+        if np.isnan(each.estimates.log_likelihood).any():
+            raise UsageError(
+                f"{each.result['run']} has no importance-weighted estimates to compare. Evaluate it alone, and compare "
+                "the log p(x) of annealing."
+            )
     if not np.array_equal(baseline.examples.x, other.examples.x, equal_nan=True):
         raise UsageError(
             f"Runs can be compared only on the same examples, but those of {runs[0]} and {runs[1]} differ. Use runs "
