@@ -4,8 +4,9 @@ It trains models and copies the pictures of their runs.
 
 python docs/make_images.py --data-dir DIR
 python docs/make_images.py --data-dir DIR --only wine waves bottles
+python docs/make_images.py --data-dir DIR --only report
 
-The pictures go into docs/images. Reports are opened in a browser, so run `pip install -e '.[browser]'` first.
+The pictures go into docs/images. Chromium opens the report, so run `apt-get install chromium chromium-driver` first.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ TABLES = Path(__file__).parent / "tables.md"
 
 IMAGES = Path(__file__).parent / "images"
 GALLERY = Path(__file__).parent / "gallery.md"
-BROWSE = Path(__file__).parent / "browse.py"
 TFP_VAE = (sys.executable, "-c", "from tfp_vae.cli.main import main; main(prog_name='tfp-vae')")
 MNIST = ("--dataset", "mnist", "--hidden", "200,200", "--lr-schedule", "cosine")
 
@@ -93,30 +93,33 @@ Each command draws its pictures into `plots/` of the run's folder. [Pictures](pi
 `docs/make_images.py` in the repository makes this page, writes the tables and curves, and trains the models.
 """
 
-PAGES = {"phone-light": ("light", "360"), "phone-dark": ("dark", "360")}
-"""The colour scheme and the width of the window for each picture of the second run's report."""
+REPORT = "report"
+"""The name of the run whose report is shown."""
 
-TOP = "1100"
-"""Height of these pictures, in pixels."""
+PAGES = {"phone-light": False, "phone-dark": True}
+"""The pictures of this report, and whether they are dark."""
+
+WIDTH, HEIGHT = 360, 1_800
+"""Width and height of these pictures, in pixels."""
 
 
 def main() -> None:
     """Train the runs and copy their pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", required=True, help="folder of the MNIST files, downloaded if missing")
-    parser.add_argument("--only", nargs="+", choices=RUNS, default=list(RUNS), help="names of the runs")
+    parser.add_argument("--only", nargs="+", choices=(*RUNS, REPORT), default=[*RUNS, REPORT], help="names of the runs")
     given = parser.parse_args()
     data_dir = str(Path(given.data_dir).absolute())
     with tempfile.TemporaryDirectory() as folder:
         write_examples(Path(folder))
-        for name in given.only:
+        for name in filter(given.only.__contains__, RUNS):
             run = Path(folder) / name
             options = ("--data-dir", data_dir, "--run-dir", str(run))
             subprocess.run([*TFP_VAE, "train", *RUNS[name].options, *options], check=True, cwd=folder)
             for picture in RUNS[name].pictures:
                 shutil.copyfile(run / "plots" / picture, IMAGES / f"{name}-{picture}")
-        if "mnist20" in given.only:
-            show_report(Path(folder) / "mnist20", data_dir)
+        if REPORT in given.only:
+            show_report(Path(folder) / REPORT)
     GALLERY.write_text(gallery(), encoding="utf-8")
 
 
@@ -141,18 +144,24 @@ def write_examples(folder: Path) -> None:
     np.save(folder / "waves.npy", waves + rng.normal(scale=0.3, size=waves.shape))
 
 
-def show_report(run: Path, data_dir: str) -> None:
-    """Evaluate a run and save its report as a browser shows it."""
-    subprocess.run([*TFP_VAE, "evaluate", "--run", run, "--data-dir", data_dir, "--max-examples", "1000"], check=True)
-    subprocess.run([*TFP_VAE, "report", "--run", run, "--no-plots"], check=True)
-    for name, (scheme, width) in PAGES.items():
-        window = ("--scheme", scheme, "--width", width, "--top", TOP)
-        picture = IMAGES / f"report-{name}.png"
-        subprocess.run(
-            [sys.executable, BROWSE, run / "report.html", *window, "--picture", picture],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+def show_report(run: Path) -> None:
+    """Train and evaluate a run on digits, and save its report as a browser shows it."""
+    subprocess.run([*TFP_VAE, "train", "--mc-samples", "5", "--run-dir", run], check=True)
+    subprocess.run([*TFP_VAE, "evaluate", "--run", run, "--iw-samples", "100"], check=True)
+    subprocess.run([*TFP_VAE, "report", "--run", run], check=True)
+    take_pictures(run / "report.html")
+
+
+def take_pictures(page: Path) -> None:
+    """Save pictures of a page as Chromium shows it on a phone."""
+    sys.path.append(str(Path(__file__).parents[1]))  # for the driver of the tests
+    from tests.helpers.chromium import chromium
+
+    with chromium() as browser:
+        for name, dark in PAGES.items():
+            browser.look(width=WIDTH, height=HEIGHT, dark=dark)
+            browser.open(page)
+            browser.screenshot(IMAGES / f"report-{name}.png")
 
 
 if __name__ == "__main__":

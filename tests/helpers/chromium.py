@@ -47,7 +47,7 @@ const ground = element => {
   return layers.reverse().reduce((below, top) => over(top, below), sheet);
 };
 const found = [];
-const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+const walker = document.createTreeWalker(document.querySelector(arguments[0]), NodeFilter.SHOW_TEXT);
 while (walker.nextNode()) {
   const element = walker.currentNode.parentElement, style = getComputedStyle(element);
   if (!walker.currentNode.textContent.trim() || !element.getClientRects().length || style.visibility !== 'visible'
@@ -80,12 +80,22 @@ class Browser:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def look(self, *, width: int = 1280, dark: bool = False, scripts: bool = True, media: str = "screen") -> None:
-        """Become a reader with a window of this width, of this colour scheme, and with or without JavaScript."""
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    def look(
+        self,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        dark: bool = False,
+        scripts: bool = True,
+        media: str = "screen",
+        still: bool = False,
+    ) -> None:
+        """Become a reader with a window of this size, of this colour scheme, with or without JavaScript and motion."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        motion = {"name": "prefers-reduced-motion", "value": "reduce" if still else ""}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": [scheme]})
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": [scheme, motion]})
         self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripts})
 
     def open(self, page: Path) -> None:
@@ -109,9 +119,9 @@ class Browser:
         """Return the elements that reach beyond the right edge."""
         return list(self.ask(OVERFLOW))
 
-    def contrast(self) -> tuple[float, str]:
-        """Return the lowest contrast of text, and that text."""
-        value, text = self.ask(CONTRAST)
+    def contrast(self, within: str = "body") -> tuple[float, str]:
+        """Return the lowest contrast of text within an element, and that text."""
+        value, text = self.ask(CONTRAST, within)
         return float(value), str(text)
 
     def hover(self, selector: str, across: float, down: float) -> None:
@@ -134,9 +144,13 @@ class Browser:
         uri = self.ask("return document.querySelector(arguments[0]).toDataURL('image/png')", selector)
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGBA"))
 
+    def paper(self) -> bytes:
+        """Return the printed page as a PDF file."""
+        return base64.b64decode(self.driver.execute_cdp_cmd("Page.printToPDF", {})["data"])
+
     def screenshot(self, path: Path) -> None:
-        """Save a picture of the whole page."""
-        taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "format": "png"})
+        """Save a picture of the window."""
+        taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
         path.write_bytes(base64.b64decode(taken["data"]))
 
 

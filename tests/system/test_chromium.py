@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +30,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=MISSING
 READERS = [(1280, False), (1280, True), (390, False), (390, True)]
 """Widths of the window, and whether the reader prefers a dark ground."""
 
-LEAST_CONTRAST = 4.5
-"""WCAG 2.2, level AA."""
+LEAST_CONTRAST, HEADING_CONTRAST = 4.5, 7
+"""WCAG 2.2, level AA for all text and level AAA for headings."""
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -44,9 +45,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def run(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A small run on digits in two dimensions, with an evaluation and a report."""
-    folder = shutil.copytree(trained, tmp_path_factory.mktemp("chromium") / "digits")
+def run(filmed: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small run on digits in two dimensions, with frames, an evaluation and a report."""
+    folder = shutil.copytree(filmed, tmp_path_factory.mktemp("chromium") / "digits")
     call("evaluate", "--run", folder, "--iw-samples", 5, "--execution", "graph", "--no-plots")
     call("report", "--run", folder)
     return Run(folder)
@@ -88,9 +89,11 @@ def assert_readable(browser: Browser, page: Path, width: int, dark: bool) -> Non
     assert contrast >= LEAST_CONTRAST, text
 
 
-@pytest.mark.parametrize(("width", "dark"), READERS)
+@pytest.mark.parametrize(("width", "dark"), [*READERS, (320, False)])
 def test_report_is_readable(width: int, dark: bool, browser: Browser, page: Path) -> None:
     assert_readable(browser, page, width, dark)
+    assert browser.contrast("h1")[0] >= HEADING_CONTRAST
+    assert browser.ask("return [...document.images].filter(each => !(each.complete && each.naturalWidth)).length") == 0
     assert browser.ask("return document.querySelectorAll('.curve canvas').length") == 3
 
 
@@ -218,15 +221,30 @@ def test_print_has_pictures_in_place_of_moving_parts(browser: Browser, page: Pat
     assert browser.ask(shown, "#latent-scatter")
     assert not browser.ask(shown, ".live")
     assert browser.ask("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not browser.ask(shown, ".moving")
+    pages = len(re.findall(rb"/Type\s*/Page\b", browser.paper()))
+    assert 3 <= pages <= 20
+
+
+def test_readers_who_prefer_less_motion_get_still_pictures(browser: Browser, page: Path) -> None:
+    shown = "return [...document.querySelectorAll(arguments[0])].map(each => each.getClientRects().length > 0)"
+    for still in (False, True):
+        browser.look(still=still)
+        browser.open(page)
+        assert set(browser.ask(shown, ".moving")) == {not still}
+        assert set(browser.ask(shown, ".still")) == {still}
 
 
 def test_faulty_page_is_noticed(browser: Browser, tmp_path: Path) -> None:
     """The tests above can fail, because a page with each of their faults is noticed."""
-    faults = "<p style='width: 900px; color: #aaa'>wide and pale</p><script>console.error('ouch')</script>"
+    text = "<p style='width: 900px; color: #aaa'>wide and pale</p>"
+    faults = f"{text}<script>console.error('ouch')</script><img src='a.png'>"
     viewport = "<meta name='viewport' content='width=device-width'>"
     (tmp_path / "bad.html").write_text(f"{viewport}<body>{faults}</body>")
     browser.look(width=390)
     browser.open(tmp_path / "bad.html")
-    assert any("ouch" in message for message in browser.complaints())
+    complaints = browser.complaints()
+    assert any("ouch" in message for message in complaints)
+    assert any("a.png" in message for message in complaints)  # as any request
     assert browser.overflow() == ["p."]
     assert browser.contrast()[0] < LEAST_CONTRAST
