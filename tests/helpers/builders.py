@@ -77,6 +77,9 @@ NEED_TWO = ["real-nvp", *LAYERED_POSTERIORS, *LAYERED_PRIORS]
 REAL_OBJECTIVES = [name for name in OBJECTIVES if name not in ("disarm", "gumbel-softmax", "adversarial")]
 """The objectives for real vectors."""
 
+CLOSED_FORM_RATES = ("elbo", "rloo", "total-correlation")
+"""The objectives whose value is noisy at the exact posterior, because only their rate has a closed form."""
+
 OF_DIAGONALS = ("elbo", "total-correlation")
 """The objectives that layers of z do not support."""
 
