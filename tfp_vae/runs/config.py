@@ -915,7 +915,7 @@ class TrainingConfig(BaseRecord):
         Setting(
             "Objective",
             "Weight of the classifier",
-            "Weight of log q(y|x) where y is known, if it is unknown elsewhere.",
+            "Weight of log q(y|x) if y is known for some examples only.",
             default="N / M for N rows, M of them with a class",
             line="{:g}",
         ),
