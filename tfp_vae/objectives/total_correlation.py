@@ -124,6 +124,8 @@ class TotalCorrelation(ELBOEstimator):
         else:
             rates = draws.average(rate_cost.parts.log_ratio(draws.q, draws.p, draws.z))
         plain = elbo_of(draws.distortion, rates, rate_cost)
+        if self.is_elbo:
+            return plain
         parts = Parts.of(draws.q, draws.p, draws.z, log_weights_of(tf.shape(x)[0], self.examples, draws.z))
         weights = self.alpha - 1, self.beta - 1, self.gamma - 1
         excess = tf.add_n([weight * draws.average(part) for weight, part in zip(weights, parts, strict=True)])
