@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -135,7 +136,7 @@ def test_metrics_of_an_evaluation_are_numbers_or_null(key: str) -> None:
     *above, name = key.split(".")
 
     def evaluation(value: object) -> dict[str, Any]:
-        return {**EVALUATION, above[0]: {name: value}} if above else {**EVALUATION, name: value}
+        return EVALUATION | functools.reduce(lambda inner, outer: {outer: inner}, reversed(above), {name: value})
 
     for good in (1.5, 2, None, float("inf")):
         Evaluation.model_validate(as_read(evaluation(good)))
