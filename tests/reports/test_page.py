@@ -332,7 +332,7 @@ class TestTables:
     def test_metrics_without_a_value_have_no_row(self) -> None:
         assert page.metric_rows(None) == []
         (row,) = page.metric_rows({"elbo": -12.3456, "elbo_se": 0.5})
-        assert (row.value, row.error, row.unit) == ("-12.35", "0.5000", "nats")
+        assert (row.value, row.error, row.unit) == ("-12.35", "0.50", "nats")
 
     def test_page_of_a_run_without_files_of_results(self, trained: Path, tmp_path: Path) -> None:
         text = Page(page.html_page(Run.create(tmp_path / "new", Run(trained).config()))).text

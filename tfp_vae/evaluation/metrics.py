@@ -251,7 +251,7 @@ def rounded_pair(value: float | None, error: float | None) -> tuple[str, str]:
     rounded_pair(0.62217, 0.03614), rounded_pair(0.62217, None)  # (("0.622", "0.036"), ("0.6222", ""))
     ```
     """
-    if value is None or not error or not math.isfinite(error):
+    if value is None or error is None or not 0 < error < math.inf:
         return significant(value), significant(error)
     decimals = min(max(0, 1 - math.floor(math.log10(error))), 6)
     return f"{value:,.{decimals}f}", f"{error:,.{decimals}f}"
