@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
@@ -43,7 +44,7 @@ class Classifier(tf.Module):
       Kingma, Rezende, Mohamed and Welling (2014), Semi-supervised learning with deep generative models.
     """
 
-    def __init__(self, network: Network, probs: Array, sees: Input = "values") -> None:
+    def __init__(self, network: Network, probs: Array | Sequence[float], sees: Input = "values") -> None:
         super().__init__()
         self.network = require_active_layers(require_variables(network, "classifier"), "classifier")
         frequencies = np.asarray(probs, np.float64)
