@@ -147,7 +147,7 @@ def test_runs_resume_bit_for_bit_and_sample_encode_and_plot(tmp_path: Path) -> N
     for name, values in first.items():
         np.testing.assert_array_equal(values, second[name])
     assert "no density" in one_sentence(call("evaluate", "--run", run, "--max-examples", "4", *GRAPH, code=2))
-    annealing = ("--ais-steps", "2", "--ais-chains", "2", "--ais-examples", "2", "--max-examples", "4", *GRAPH)
+    annealing = ("--ais-steps", "2", "--ais-chains", "2", "--ais-examples", "2", "--max-examples", "20", *GRAPH)
     found = answer("evaluate", "--run", run, *annealing, "--factors", "label")
     assert np.isfinite(found["ais"]["log_likelihood"])
     assert found["log_likelihood"] is found["elbo"] is None
