@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 from scipy import stats
 
+from tfp_vae.model.distributions.implicit import SemiImplicit
 from tfp_vae.model.distributions.layered import Statistics
-from tfp_vae.model.distributions.semi_implicit import SemiImplicit
 
 SPREAD, SCALE = 0.8, 0.5
 
@@ -20,8 +20,7 @@ def gaussian(components: int, batch: int = 1) -> SemiImplicit:
     def conditional(noise: Any) -> Statistics:
         return Statistics(0.3 + SPREAD * noise, SCALE + 0 * noise)
 
-    shape = tf.TensorShape([batch])
-    return SemiImplicit(conditional, components, 1, shape, tf.constant([batch]), 1, tf.float64)
+    return SemiImplicit(conditional, components, tf.zeros([batch, 1], tf.float64), 1)
 
 
 MARGINAL = stats.norm(0.3, np.hypot(SPREAD, SCALE))

@@ -38,16 +38,13 @@ class KnownSampler:
         self.learned = (mlp((2,), 1, seed=3, dtype="float64", hidden=(32, 32)),)
 
     def __call__(self, params: Any) -> Any:
-        from tfp_vae.model.distributions.sampler import Sampler
+        from tfp_vae.model.distributions.implicit import Sampler
 
         return Sampler(
             lambda noise: params + noise @ MIX.T,
             lambda z: tf.reshape(self.learned[0](tf.reshape(z, [-1, 2])), tf.shape(z)[:-1]),
+            params,
             2,
-            params.shape[:-1],
-            tf.shape(params)[:-1],
-            2,
-            params.dtype,
         )
 
 

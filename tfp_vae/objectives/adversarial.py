@@ -16,7 +16,7 @@ from tfp_vae.core.types import Array, Seed, Tensor
 from tfp_vae.objectives.bound import Bound, Objective, SampleCount, no_value
 
 if TYPE_CHECKING:
-    from tfp_vae.model.distributions.sampler import Sampler
+    from tfp_vae.model.distributions.implicit import Sampler
     from tfp_vae.model.vae import VAE
 
 __all__ = ["Adversarial"]
@@ -55,6 +55,11 @@ class Adversarial(Objective):
     takes_implicit: ClassVar[bool] = True
     mc_samples: SampleCount = field(default=1, kw_only=True)
     contrast_samples: Annotated[int, pydantic.Field(ge=2, le=10_000)] = field(default=16, kw_only=True)
+
+    @property
+    def is_elbo(self) -> bool:
+        """Whether its value estimates the ELBO: always."""
+        return True
 
     def _bound(self, vae: VAE, x: Array, seed: Seed, step: int | Tensor) -> Bound:
         del step

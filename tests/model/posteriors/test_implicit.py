@@ -15,7 +15,7 @@ from tests.helpers.densities import density, quadrature_points
 from tests.helpers.mixing import MARGINAL, gaussian
 from tests.helpers.oracles import FixedNormal, evidence_from_prior
 from tfp_vae.core.errors import UsageError
-from tfp_vae.model.distributions.semi_implicit import SemiImplicit as Distribution
+from tfp_vae.model.distributions.implicit import SemiImplicit as Distribution
 from tfp_vae.model.networks.adapters import Fixed
 from tfp_vae.model.posteriors import SemiImplicit
 from tfp_vae.model.priors import StandardNormal

@@ -1,11 +1,11 @@
 """Distributions and bijectors that TFP lacks, has in a slower form, or samples with other noise.
 
 `normals` holds the multivariate Normals over z, `layered` z in layers, `codes` the discrete distributions over z,
-`flows` the bijectors of normalizing flows and `mixtures` the even mixture. `bernoulli`, `beta`, `columns`, `counts`,
-`levels` and `student` serve the likelihoods of those names, and `saddle` holds the terms of accurate densities.
-`points` holds integrals over a missing cell, and `masks` the joint distribution of observed cells and their mask.
-Each module needs TensorFlow, so import it where you use it. To add a distribution, write a module here with a test
-against scipy or TFP.
+`flows` the bijectors of normalizing flows, `mixtures` the mixtures and `implicit` the distributions of a network's
+function of noise. `bernoulli`, `beta`, `columns`, `counts`, `levels` and `student` serve the likelihoods of those
+names, and `saddle` holds the terms of accurate densities. `points` holds integrals over a missing cell, and `masks`
+the joint distribution of observed cells and their mask. Each module needs TensorFlow, so import it where you use it.
+To add a distribution, write a module here with a test against scipy or TFP.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         columns,
         counts,
         flows,
+        implicit,
         layered,
         levels,
         masks,
@@ -39,6 +40,7 @@ __all__ = [
     "columns",
     "counts",
     "flows",
+    "implicit",
     "layered",
     "levels",
     "masks",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import field
-from typing import Annotated, ClassVar, cast, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, cast, final
 
 import pydantic
 
@@ -17,6 +17,9 @@ from tfp_vae.model.networks import Network, apply_to_last_axis, mlp
 from tfp_vae.model.posteriors.base import SCALE_FLOOR, Posterior, draw_at_once
 from tfp_vae.model.posteriors.flows import MEAN_SAMPLES
 from tfp_vae.model.posteriors.layered import networks_between
+
+if TYPE_CHECKING:
+    from tfp_vae.model.distributions.implicit import SemiImplicit as SemiImplicitDistribution
 
 __all__ = ["Implicit", "SemiImplicit"]
 
@@ -53,7 +56,7 @@ class SemiImplicit(Posterior):
       context: number of values that the encoder passes to the network, in addition to loc and s.
 
     Returns (when called on params [B, 2 D + context]):
-      `model.distributions.semi_implicit.SemiImplicit`, batch [B], event [D].
+      `model.distributions.implicit.SemiImplicit`, batch [B], event [D].
 
     References:
       Yin and Zhou (2018), Semi-implicit variational inference.
@@ -81,7 +84,7 @@ class SemiImplicit(Posterior):
 
     def __call__(self, params: Array) -> Distribution:
         """Return q(z|x), batch [B], event [D], from params [B, 2 D + context]."""
-        from tfp_vae.model.distributions import semi_implicit
+        from tfp_vae.model.distributions import implicit
         from tfp_vae.model.distributions.layered import Statistics
 
         loc, s, h = tf.split(params, [self.latent_dim, self.latent_dim, self.context], axis=-1)
@@ -91,22 +94,12 @@ class SemiImplicit(Posterior):
             m, t = tf.split(apply_to_last_axis(network, beside(h, noise)), 2, axis=-1)
             return Statistics(loc + m, SCALE_FLOOR + tf.nn.softplus(s + t))
 
-        q: Distribution = semi_implicit.SemiImplicit(
-            conditional,
-            self.components,
-            self.noise,
-            loc.shape[:-1],
-            tf.shape(loc)[:-1],
-            self.latent_dim,
-            loc.dtype,
-        )
+        q: Distribution = implicit.SemiImplicit(conditional, self.components, loc, self.noise)
         return q
 
     def mean(self, params: Array, *, seed: Seed) -> Tensor:
         """Return E_q[z|x], [B, D], as the average of the locs of 64 draws of e."""
-        from tfp_vae.model.distributions import semi_implicit
-
-        q = cast("semi_implicit.SemiImplicit", self(params))
+        q = cast("SemiImplicitDistribution", self(params))
         return tf.reduce_mean(q.mixing(MEAN_SAMPLES, tfp.random.sanitize_seed(seed)).loc, axis=0)
 
     def draw_each(self, params: Array, n: int, seeds: Array) -> tuple[Tensor, Tensor]:
@@ -143,7 +136,7 @@ class Implicit(Posterior):
       context: number of values that the encoder passes to the networks, in addition to loc.
 
     Returns (when called on params [B, D + context]):
-      `model.distributions.sampler.Sampler`, batch [B], event [D].
+      `model.distributions.implicit.Sampler`, batch [B], event [D].
 
     References:
       Mescheder, Nowozin and Geiger (2017), Adversarial variational Bayes.
@@ -181,7 +174,7 @@ class Implicit(Posterior):
 
     def __call__(self, params: Array) -> Distribution:
         """Return q(z|x), batch [B], event [D], from params [B, D + context]."""
-        from tfp_vae.model.distributions.sampler import Sampler
+        from tfp_vae.model.distributions.implicit import Sampler
 
         loc, h = tf.split(params, [self.latent_dim, self.context], axis=-1)
         sampler, discriminator = self.learned
@@ -190,11 +183,8 @@ class Implicit(Posterior):
         q: Distribution = Sampler(
             lambda noise: loc + apply_to_last_axis(sampler, beside(h, noise)),
             lambda z: tf.squeeze(apply_to_last_axis(discriminator, beside(seen, z)), axis=-1),
+            loc,
             self.noise,
-            loc.shape[:-1],
-            tf.shape(loc)[:-1],
-            self.latent_dim,
-            loc.dtype,
         )
         return q
 
