@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 __all__ = ["separation"]
@@ -40,8 +42,13 @@ def separation(rows: np.ndarray) -> float:
 
 def smallest_distance(x: np.ndarray, held_out: np.ndarray, k: int) -> float:
     """Return the distance of the closest two of k groups of the rows x [N, C], measured on other rows."""
-    centres = find_centres(x, k)
-    groups, others = nearest(x, centres), nearest(held_out, centres)
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a group without rows is ruled out below
+        found = KMeans(k, n_init=STARTS, max_iter=ROUNDS, random_state=0).fit(x)
+    centres, groups, others = found.cluster_centers_, found.labels_, found.predict(held_out)
     shares = np.bincount(others, minlength=k) / len(others)
     if shares.min() < LEAST_SHARE:
         return 0.0
@@ -71,31 +78,3 @@ def distance(first: np.ndarray, second: np.ndarray) -> float:
     """Return the distance of the means of two groups of numbers, over the sum of their deviations. 0 for two values."""
     spread = first.std() + second.std()
     return float((first.mean() - second.mean()) / spread) if spread > TINY else 0.0
-
-
-def find_centres(x: np.ndarray, k: int) -> np.ndarray:
-    """Return the centres of k groups of rows x [N, C] by k-means, [k, C]. Empty groups keep their centres."""
-    draw, found = np.random.default_rng(0), []
-    for _ in range(STARTS):
-        centres = x[draw.integers(len(x), size=1)]
-        while len(centres) < k:  # k-means++
-            squares = squared_distances(x, centres).min(axis=1)
-            total = squares.sum()
-            share = squares / total if total > 0 else np.full(len(x), 1 / len(x))
-            centres = np.concatenate([centres, x[draw.choice(len(x), 1, p=share)]])
-        for _ in range(ROUNDS):
-            groups = nearest(x, centres)
-            centres = np.stack([x[groups == g].mean(axis=0) if (groups == g).any() else centres[g] for g in range(k)])
-        found.append((squared_distances(x, centres).min(axis=1).sum(), centres))
-    return min(found, key=lambda each: each[0])[1]
-
-
-def nearest(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Return the index of the nearest centre of each row x [N, C], [N]."""
-    return np.asarray(squared_distances(x, centres).argmin(axis=1))
-
-
-def squared_distances(x: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Return the squared distance of each row x [N, C] from each centre [k, C], [N, k]."""
-    squares = np.sum(centres**2, axis=1) - 2 * x @ centres.T + np.sum(x**2, axis=1)[:, np.newaxis]
-    return np.asarray(np.maximum(squares, 0))
