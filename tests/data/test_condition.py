@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 import tfp_vae as tv
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.data.condition import Condition, Variable, check_present, factors_of, with_context
+from tfp_vae.data.condition import Condition, Variable, check_present, condition_on, factors_of, with_context
 from tfp_vae.data.dataset import Split
 
 
@@ -217,3 +218,11 @@ def test_rows_without_their_class_have_contexts_of_zeros() -> None:
 def test_labelled_needs_classes_and_enough_rows(settings: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         tv.data.load(table(), **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("labelled", [None, 6])
+def test_a_condition_needs_one_label_for_each_example(labelled: int | None) -> None:
+    data = tv.data.load(np.arange(60.0).reshape(20, 3))
+    data = replace(data, train=replace(data.train, y=np.zeros((len(data.train), 2))))
+    with pytest.raises(UsageError, match="has several labels for each example, but a condition needs one"):
+        condition_on(data, ("label",), labelled)

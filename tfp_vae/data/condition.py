@@ -32,7 +32,7 @@ __all__ = [
     "Variable",
     "condition_on",
     "given_context",
-    "unlabelled",
+    "hide_classes",
     "with_context",
 ]
 
@@ -365,7 +365,7 @@ def with_context(split: Split, condition: Condition | None, where: str) -> Split
     return replace(split, context=condition.encode(columns, where))
 
 
-def choose_labelled(values: np.ndarray, count: int, seed: int) -> np.ndarray:
+def rows_to_label(values: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Return which rows keep their class, bool [N]: as many of each class as possible, at random.
 
     Args:
@@ -397,7 +397,7 @@ def given_context(split: Split, context: np.ndarray) -> Split:
     return replace(split, context=np.repeat(context[np.newaxis], len(split), axis=0))
 
 
-def unlabelled(split: Split) -> Split:
+def hide_classes(split: Split) -> Split:
     """Return examples whose classes count as unknown, so that a model with a classifier sums over them."""
     return split if split.context is None else replace(split, context=np.zeros_like(split.context))
 
@@ -428,6 +428,11 @@ def condition_on(
             raise UsageError(
                 f"`condition`: {dataset.name} has no {name!r} to condition on. {has}{suggest(name, known)}"
             )
+        if known[name].ndim > 1:
+            raise UsageError(
+                f"`condition`: {dataset.name} has several labels for each example, but a condition needs one. Pass one "
+                "column of them."
+            )
     train = dataset.train
     names = tuple(LABEL if name == dataset.reading.label_column and name not in train.ids else name for name in names)
     values = columns_of(train)
@@ -441,7 +446,7 @@ def condition_on(
     }
     train, validation, test = (splits[name] for name in SPLITS)
     if labelled is not None and train.context is not None:
-        kept = choose_labelled(values[names[0]], labelled, labelled_seed)
+        kept = rows_to_label(values[names[0]], labelled, labelled_seed)
         train = replace(train, context=np.where(kept[:, np.newaxis], train.context, np.float32(0)))
     return replace(dataset, train=train, validation=validation, test=test, condition=condition)
 
@@ -470,6 +475,6 @@ def learn_partial(
             raise UsageError(f"`labelled` needs a condition with classes, but {names[0]!r} has numbers. Leave it out.")
         return None
     if labelled is not None:
-        known = choose_labelled(values, labelled, labelled_seed)
+        known = rows_to_label(values, labelled, labelled_seed)
     counts = variable.encode(values[known], dataset.name).sum(axis=0)
     return Condition(variables=(variable,), frequencies=tuple((counts / counts.sum()).tolist()))
