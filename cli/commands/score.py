@@ -11,7 +11,6 @@ import numpy as np
 
 from tfp_vae.core.display import plural
 from tfp_vae.core.errors import DataError, UsageError
-from tfp_vae.data.condition import unlabelled
 from tfp_vae.evaluation.anomalies import SCORES, Effort, Evidence, Score, smallest_p_value
 from tfp_vae.evaluation.anomalies.base import MOST_HELD_OUT
 from tfp_vae.evaluation.diagnostics import FEWEST_EFFECTIVE
@@ -73,13 +72,6 @@ def columns(
     kind = {name: np.broadcast_to(value, count) for name, value in measure.names.items()}
     of_cells = {} if cells is None else {**cells.columns(), "responsible": cells.responsible()}
     return examples.columns({**values, **alarms, **kind, **of_cells})
-
-
-def as_scored(restored: LoadedRun, examples: Examples, *, is_given: bool) -> Examples:
-    """Return examples whose classes count as unknown if the model has a classifier and no condition is given."""
-    if restored.vae.classifier is None or is_given:
-        return examples
-    return examples._replace(split=unlabelled(examples.split))
 
 
 def score_examples(
@@ -492,7 +484,8 @@ def command(
     restored = output.restore(found, weights)
     from tfp_vae.runs.results import most_anomalous
 
-    examples = as_scored(restored, examples, is_given=context is not None)
+    if context is None:
+        examples = examples._replace(split=restored.as_unlabelled(examples.split))
     scorer: Score = SCORES.resolve(anomaly_score)
     scorer.check(restored.vae)
     if per_column is None:

@@ -7,7 +7,7 @@ import pytest
 
 import tfp_vae as tv
 from tests.helpers import builders
-from tfp_vae.core.batch import is_known
+from tfp_vae.core.batch import has_class
 from tfp_vae.core.errors import DataError, UsageError
 
 X = builders.data("bernoulli", 4)
@@ -29,7 +29,7 @@ def test_probabilities_are_those_of_a_distribution_over_one_hot_vectors() -> Non
 
 def test_the_most_probable_class_replaces_an_unknown_one() -> None:
     made, context = classifier(), np.float32([[0, 0, 0], [0, 1, 0], [0, 0, 0], [1, 0, 0]])
-    np.testing.assert_array_equal(is_known(context), [False, True, False, True])
+    np.testing.assert_array_equal(has_class(context), [False, True, False, True])
     found, best = made.complete(X, context).numpy(), made.log_probs(X).numpy().argmax(axis=1)
     np.testing.assert_array_equal(found[1::2], context[1::2])
     np.testing.assert_array_equal(found[::2].argmax(axis=1), best[::2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tfp_vae.reports.curves import MOST_EPOCHS, Curve, curve_data, thinned
+from tfp_vae.reports.curves import MOST_EPOCHS, Curve, curve_data, thin
 
 
 def lines(count: int) -> list[dict[str, float]]:
@@ -27,8 +27,8 @@ def test_no_epoch_has_no_curve() -> None:
     assert curve_data({"elbo": [Curve("a", [], "elbo")]}) is None
 
 
-def test_long_runs_are_thinned_with_both_ends() -> None:
-    shown = thinned(lines(3 * MOST_EPOCHS), MOST_EPOCHS)
+def test_long_runs_are_thin_with_both_ends() -> None:
+    shown = thin(lines(3 * MOST_EPOCHS), MOST_EPOCHS)
     assert len(shown) == MOST_EPOCHS
     assert (shown[0]["epoch"], shown[-1]["epoch"]) == (1, 3 * MOST_EPOCHS)
-    assert thinned([], 5) == []
+    assert thin([], 5) == []

@@ -12,7 +12,7 @@ from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
 from tfp_vae.core.types import Array, Tensor
 
-__all__ = ["Batch", "as_batch", "batch_rows", "batch_values", "check_context", "is_known", "map_batch", "plain_values"]
+__all__ = ["Batch", "as_batch", "batch_rows", "batch_values", "check_context", "has_class", "map_batch", "plain_values"]
 
 NO_NUMBERS = frozenset("OSUMm")
 """NumPy's letters for types of objects, texts and times."""
@@ -157,6 +157,6 @@ def batch_values(batch: Batch, what: str, *, missing: bool) -> Array:
 
 
 @check_keywords
-def is_known(context: Array) -> Tensor:
+def has_class(context: Array) -> Tensor:
     """Return whether y is known, bool [B], for contexts [B, C]. Zeros mean that it is unknown."""
     return tf.reduce_any(tf.not_equal(context, 0), axis=-1)

@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from tfp_vae.core.batch import Batch, is_known
+from tfp_vae.core.batch import Batch, has_class
 from tfp_vae.core.errors import DataError
 from tfp_vae.core.lazy import tf, tfd
 from tfp_vae.core.registry import check_keywords
@@ -85,4 +85,4 @@ class Classifier(tf.Module):
         log_probs = self.log_probs(x)
         best = tf.one_hot(tf.argmax(log_probs, axis=-1), self.classes, dtype=log_probs.dtype)
         context = tf.cast(context, log_probs.dtype)
-        return tf.where(is_known(context)[:, tf.newaxis], context, best)
+        return tf.where(has_class(context)[:, tf.newaxis], context, best)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, final
 
-from tfp_vae.core.batch import Batch, is_known
+from tfp_vae.core.batch import Batch, has_class
 from tfp_vae.core.errors import UsageError
 from tfp_vae.core.lazy import tf
 from tfp_vae.core.registry import check_keywords
@@ -93,7 +93,7 @@ class SemiSupervised(Objective):
         classifier, labels = vae.classifier, vae.batch_with_labels(batch).context
         assert classifier is not None  # `_check_model` has refused other models
         count, classes = tf.shape(batch.x)[0], classifier.classes
-        labels, known = tf.cast(labels, vae.dtype), is_known(labels)[:, tf.newaxis]
+        labels, known = tf.cast(labels, vae.dtype), has_class(labels)[:, tf.newaxis]
         log_q = classifier.log_probs(batch.x)  # [B, C]
         y = tf.repeat(tf.eye(classes, dtype=vae.dtype), count, axis=0)  # [C B, C]
         x = tf.tile(batch.x, [classes, *[1] * (len(batch.x.shape) - 1)])

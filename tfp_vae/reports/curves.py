@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tfp_vae.plots.canvas import PALETTE
 from tfp_vae.runs.frames import spread_rows
 
-__all__ = ["STYLES", "Curve", "Look", "curve_data", "thinned"]
+__all__ = ["STYLES", "Curve", "Look", "curve_data", "thin"]
 
 MOST_EPOCHS = 2_000
 """The most epochs of a curve."""
@@ -50,7 +50,7 @@ def curve_data(charts: Mapping[str, Sequence[Curve]]) -> dict[str, object] | Non
     longest = max((curve.epochs for curves in charts.values() for curve in curves), key=len, default=())
     if not longest:
         return None
-    epochs = [line["epoch"] for line in thinned(longest, MOST_EPOCHS)]
+    epochs = [line["epoch"] for line in thin(longest, MOST_EPOCHS)]
     return {
         "epoch": epochs,
         "charts": {
@@ -69,6 +69,6 @@ def values_at(curve: Curve, epochs: Sequence[int]) -> list[float | None]:
     return [value if value is not None and math.isfinite(value) else None for value in map(values.get, epochs)]
 
 
-def thinned(epochs: Sequence[Mapping[str, Any]], most: int) -> Sequence[Mapping[str, Any]]:
+def thin(epochs: Sequence[Mapping[str, Any]], most: int) -> Sequence[Mapping[str, Any]]:
     """Return at most `most` records of epochs, evenly spread, with the first and the last."""
     return [epochs[i] for i in spread_rows(len(epochs), most)] if epochs else []

@@ -21,7 +21,7 @@ from tfp_vae.evaluation.metrics import Place, metrics_of, rounded_pair, signific
 from tfp_vae.model.likelihoods import LIKELIHOODS
 from tfp_vae.plots.animations import last_frame
 from tfp_vae.plots.canvas import description
-from tfp_vae.reports.curves import Curve, curve_data, thinned
+from tfp_vae.reports.curves import Curve, curve_data, thin
 from tfp_vae.reports.explorer.records import Explorer, read_explorer
 from tfp_vae.reports.pictures import EVALUATION_PICTURES, PICTURES
 from tfp_vae.reports.repeat_command import command_pieces, obstacle, portable
@@ -174,7 +174,7 @@ def html_page(run: Run) -> str:
         "states": STATES,
         "explorer": explorer,
         "extremes": extremes_of(explorer),
-        "epochs": thinned(epochs, MOST_ROWS),
+        "epochs": thin(epochs, MOST_ROWS),
         "shown_above": SHOWN_ABOVE if explorer is not None and explorer.map is not None else SHOWN_ABOVE[:1],
         "data": assets.as_json({"curves": curve_values(epochs), "explorer": explorer and explorer.model_dump()}),
     }

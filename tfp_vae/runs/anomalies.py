@@ -19,7 +19,6 @@ from tfp_vae.core.errors import DiskError, RunError, UsageError
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, generator
-from tfp_vae.data.condition import unlabelled
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation.anomalies import (
     SCORES,
@@ -140,11 +139,6 @@ def observe_cells(
     return find_unusual_cells(restored.vae, x, names, like=like, progress=progress, **graph._asdict())
 
 
-def of_model(restored: LoadedRun, split: Split) -> Batch:
-    """Return rows as their scores take them. A model with a classifier sums over the classes of all of them."""
-    return (split if restored.vae.classifier is None else unlabelled(split)).batch
-
-
 @check_keywords
 def calibrate(
     restored: LoadedRun,
@@ -199,7 +193,7 @@ def calibrate(
     like = dataset.train.batch if scorer.needs_cells else None
     evidence = known_evidence(known, split, rows, cells=scorer.needs_cells)
     if evidence is None:
-        x = of_model(restored, held_out_view(restored.config, dataset, split)[rows])
+        x = restored.as_unlabelled(held_out_view(restored.config, dataset, split)[rows]).batch
         evidence = observe(restored, x, effort, cells_like=like, stages=stages, name="scoring held-out rows")
     state: State = {}
     if scorer.needs_reference:
@@ -281,7 +275,7 @@ def reference_of(
     """Return rows that scores may learn from, of the validation split unless it is empty or `split` itself."""
     other = "validation" if split != "validation" and len(dataset.validation) else "train"
     rows = sample_rows(len(dataset.splits[other]), MOST_REFERENCE, 6)
-    x = of_model(restored, held_out_view(restored.config, dataset, other)[rows])
+    x = restored.as_unlabelled(held_out_view(restored.config, dataset, other)[rows]).batch
     evidence = observe(restored, x, effort, cells_like=like, stages=stages, name="scoring reference rows")
     return Reference(held_out_view(restored.config, dataset, "train").x, evidence)
 

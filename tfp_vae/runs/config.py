@@ -1049,8 +1049,8 @@ class RunConfig(BaseRecord):
             "encoder_input": "values",
             "dtype": "float32",
             "missingness": MISSINGNESS.member("random"),
+            "classifier": None,
         }
-        usual["classifier"] = None
         unused = {name for name, value in usual.items() if getattr(self.model, name) == value}
         later = {"drop_columns", "header", "arrays", "split_folders", "background", "split_fractions"}
         later |= {"schema_file", "column", "id_column", "missing", "table", "condition", "labelled", "labelled_seed"}

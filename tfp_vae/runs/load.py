@@ -28,7 +28,8 @@ from tfp_vae.core.execution import AUTO, choose
 from tfp_vae.core.files import arrays_bytes
 from tfp_vae.core.registry import Member, Table, check_keywords
 from tfp_vae.core.seeds import Purpose, seed_for
-from tfp_vae.data.dataset import SPLITS, Dataset
+from tfp_vae.data.condition import hide_classes
+from tfp_vae.data.dataset import SPLITS, Dataset, Split
 from tfp_vae.data.loading import read
 from tfp_vae.data.transforms.binarization import BINARIZATIONS
 from tfp_vae.data.transforms.scaling import PIXEL, scale
@@ -342,6 +343,10 @@ class LoadedRun:
     def choose_execution(self, execution: str = AUTO) -> str:
         """Return `execution`, or for `auto` the one that the run was trained with."""
         return choose(self.vae, trained_execution(self.run) if execution == AUTO else execution)
+
+    def as_unlabelled(self, split: Split) -> Split:
+        """Return examples as log p(x) takes them: if the model has a classifier, it sums over the classes of all."""
+        return split if self.vae.classifier is None else hide_classes(split)
 
     @property
     def description(self) -> str:

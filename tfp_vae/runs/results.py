@@ -33,7 +33,7 @@ from tfp_vae.core.errors import UsageError
 from tfp_vae.core.execution import AUTO
 from tfp_vae.core.registry import Member, check_keywords
 from tfp_vae.core.seeds import FIXED_SEED, Purpose, Seed, generator, places_of, seed_for
-from tfp_vae.data.condition import factors_of, unlabelled
+from tfp_vae.data.condition import factors_of
 from tfp_vae.data.dataset import Dataset, Split
 from tfp_vae.evaluation import annealing, information, probes
 from tfp_vae.evaluation.classification import classify, classify_directly, measure_classes
@@ -616,9 +616,9 @@ def assess(
         return stages(f"{name}{continued}", total)
 
     blocks = NO_BLOCKS if kept is None else kept
-    asked = unlabelled(examples) if restored.vae.classifier is not None else examples
-    if asked is not examples and plan.annealing is not None:
+    if restored.vae.classifier is not None and plan.annealing is not None:
         raise UsageError("Annealing does not support a condition that some training rows lack. Leave it out.")
+    asked = restored.as_unlabelled(examples)
     estimates, rungs, settled = _estimate(restored, plan, asked, execution, start, blocks)
     found = _Evaluation(restored, dataset, plan, execution, start, examples, rungs, estimates, settled, blocks)
     annealed = found.annealing()

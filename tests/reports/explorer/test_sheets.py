@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.helpers.pages import picture_in
 from tfp_vae.reports import RunData
-from tfp_vae.reports.explorer.sheets import MOST_CELLS, Shower, cell_text, most_varied
+from tfp_vae.reports.explorer.sheets import MOST_CELLS, Shower, cell_text, choose_cells
 
 
 def test_images_are_tiles_dark_on_white_for_ink(flat: RunData) -> None:
@@ -37,8 +37,8 @@ def test_rows_of_a_table_are_texts_in_the_units_of_the_source(mixed: RunData) ->
 def test_the_columns_that_vary_most_are_shown_in_their_order() -> None:
     names = [f"c{i}" for i in range(40)]
     decoded = np.outer([0, 1, 2], np.arange(40))
-    assert most_varied(names, decoded) == names[-MOST_CELLS:]
-    assert most_varied(names[:3], decoded) == names[:3]
+    assert choose_cells(names, decoded) == names[-MOST_CELLS:]
+    assert choose_cells(names[:3], decoded) == names[:3]
 
 
 def test_cells_have_four_digits() -> None:

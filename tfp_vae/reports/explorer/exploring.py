@@ -43,7 +43,7 @@ def explore(run_data: RunData) -> Explorer:
     found.map.rows, found.map.columns  # the size of the grid
     ```
     """
-    examples, log_px = scored(run_data)
+    examples, log_px = examples_with_scores(run_data)
     has_density = DENSITY.is_met(run_data)
     size, means = math.prod(run_data.config.data.event_shape), shown_means(run_data, len(examples))
     found = None if run_data.space.discrete else chart(means, log_px, size)
@@ -56,8 +56,8 @@ def explore(run_data: RunData) -> Explorer:
         labels=None if classes is None or examples.y is None else np.searchsorted(classes, examples.y).tolist(),
         log_px=[float(value) if math.isfinite(value) else None for value in log_px],
         sheet=shower.sheet(examples.x, math.ceil(math.sqrt(len(examples)))),
-        x=[] if found is None else rounded(found.points[:, 0]),
-        y=[] if found is None else rounded(found.points[:, 1]),
+        x=[] if found is None else to_five_digits(found.points[:, 0]),
+        y=[] if found is None else to_five_digits(found.points[:, 1]),
     )
     return Explorer(
         about=run_data.description,
@@ -67,11 +67,11 @@ def explore(run_data: RunData) -> Explorer:
         classes=[Class(name=shorten(str(each), MOST_LETTERS), color=color(i)) for i, each in enumerate(named)],
         points=points,
         map=None if found is None else atlas(found, shower, decoded),
-        walks=walked(run_data, shower),
+        walks=decode_walks(run_data, shower),
     )
 
 
-def scored(run_data: RunData) -> tuple[Split, np.ndarray]:
+def examples_with_scores(run_data: RunData) -> tuple[Split, np.ndarray]:
     """Return up to 1,000 test examples and log p(x) of each. It is NaN if the posterior has no density."""
     if DENSITY.is_met(run_data):
         return run_data.scores
@@ -99,7 +99,7 @@ def atlas(found: Chart, shower: Shower, decoded: np.ndarray) -> Atlas:
     )
 
 
-def walked(run_data: RunData, shower: Shower) -> Walked | None:
+def decode_walks(run_data: RunData, shower: Shower) -> Walked | None:
     """Return decoded walks along the active dimensions, or None if z has fewer than three dimensions or is discrete."""
     if run_data.space.discrete or run_data.latent_dim < 3 or not len(run_data.active):
         return None
@@ -108,11 +108,11 @@ def walked(run_data: RunData, shower: Shower) -> Walked | None:
     return Walked(
         names=[f"z_{d + 1}{run_data.layer_of(d)}" for d in found.dims],
         levels=[f"{level:.0%}" for level in found.levels],
-        z=[rounded(z[:, d]) for z, d in zip(found.z, found.dims, strict=True)],
+        z=[to_five_digits(z[:, d]) for z, d in zip(found.z, found.dims, strict=True)],
         sheet=shower.sheet(decoded, len(found.levels)),
     )
 
 
-def rounded(values: np.ndarray) -> list[float]:
+def to_five_digits(values: np.ndarray) -> list[float]:
     """Return values with five digits, which keep the file small."""
     return [float(f"{value:.5g}") for value in values]

@@ -12,7 +12,7 @@ from tfp_vae.plots.sprites import pixels, shrink, sprite
 from tfp_vae.reports.explorer.records import Sheet
 from tfp_vae.runs.config import DataConfig
 
-__all__ = ["Shower", "cell_text", "most_varied"]
+__all__ = ["Shower", "cell_text", "choose_cells"]
 
 MOST_VALUES = 1 << 20
 """The most values of images in one sheet. Larger images are shrunk."""
@@ -43,7 +43,7 @@ class Shower:
             self.limits = range_of(np.concatenate([shown, data.shown(decoded)]), unit=data.unit)
             self.ink = is_ink(shown) if data.ink is None else data.ink
         elif data.features:
-            self.features = most_varied(list(data.as_columns(decoded[:1])), decoded)
+            self.features = choose_cells(list(data.as_columns(decoded[:1])), decoded)
 
     def sheet(self, x: np.ndarray, columns: int) -> Sheet:
         """Return examples x [N, *event_shape] of the model as a sheet. Images are in rows of `columns` tiles."""
@@ -63,7 +63,7 @@ class Shower:
         return pixels(shrink(self.data.shown(x), MOST_VALUES), self.limits, ink=self.ink)
 
 
-def most_varied(names: list[str], decoded: np.ndarray) -> list[str]:
+def choose_cells(names: list[str], decoded: np.ndarray) -> list[str]:
     """Return the names of the columns of decoded rows [N, M] that vary most, in their own order.
 
     If a column has several values, the first ones are returned.
