@@ -113,7 +113,7 @@ def require_kinds(run: Run, what: str) -> None:
         )
 
 
-def read_given(config: RunConfig, given: str | None) -> np.ndarray | None:
+def context_from_option(config: RunConfig, given: str | None) -> np.ndarray | None:
     """Return the context [C] that `--given` names, or None without it.
 
     Raises:

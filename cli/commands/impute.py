@@ -91,7 +91,7 @@ def command(
     output.check_run(found, out_path)
     output.require_kinds(found, "impute")
     config = found.config()
-    context = output.read_given(config, given)
+    context = output.context_from_option(config, given)
     from tfp_vae.runs.tables.imputation import fill_table, read_contexts, read_holes, table_blocks
 
     table = read_holes(config, data)

@@ -139,7 +139,7 @@ def command(
     found = output.find_run(run, runs_dir)
     output.check_picture(found, out_path)
     config, count = found.config(), n or DEFAULT_PATHS
-    wanted = output.read_given(config, given)
+    wanted = output.context_from_option(config, given)
     if prior:
         origin: dict[str, object] = {"dataset": config.data.dataset, "data": None, "split": None}
         source, ends, examples = "draws from the prior", None, None

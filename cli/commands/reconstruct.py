@@ -115,7 +115,7 @@ def command(
     found = output.find_run(run, runs_dir)
     output.check_picture(found, out_path)
     config = found.config()
-    wanted = output.read_given(config, given)
+    wanted = output.context_from_option(config, given)
     if out_path is None or out_path.suffix == ".png":
         max_examples = min(max_examples or PICTURED, LARGEST_PICTURE)
     examples = select_examples(found, data, split, data_dir, max_examples)

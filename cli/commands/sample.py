@@ -127,7 +127,7 @@ def command(
         raise UsageError(
             f"--region: expected a run with 2 latent dimensions, found {config.model.latent_dim}. Leave it out."
         )
-    context = output.read_given(config, given)
+    context = output.context_from_option(config, given)
     if fidelity and (show != "draw" or not config.data.features):
         raise UsageError("--fidelity compares draws with the rows of a table. Use a run on a table and --out FILE.csv.")
     dataset = reload(config, data_dir, console.DownloadProgress()) if fidelity else None

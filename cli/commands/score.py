@@ -472,7 +472,7 @@ def command(
     out_path = output.check_path(out, FORMS)
     found = output.find_run(run, runs_dir)
     output.check_run(found, out_path, plots=plots)
-    context = output.read_given(found.config(), given)
+    context = output.context_from_option(found.config(), given)
     if per_column:
         output.require_kinds(found, "--per-column")
     examples = select_examples(found, data, split, data_dir, max_examples, context)

@@ -162,10 +162,10 @@ def trace() -> Iterator[None]:
         with _TRACES.lock:
             _TRACES.running -= 1
             if not _TRACES.running:
-                _TRACES.forget(nested=is_nested(tf.compat.v1.get_default_graph()))
+                _TRACES.forget(nested=is_inside_another(tf.compat.v1.get_default_graph()))
 
 
-def is_nested(graph: tf.Graph) -> bool:
+def is_inside_another(graph: tf.Graph) -> bool:
     """Return whether the graph of a function is built while that of another function is."""
     return getattr(getattr(graph, "outer_graph", None), "outer_graph", None) is not None
 
